@@ -1,0 +1,132 @@
+"""The words of the pipeline: what arrives, what is decided about it, and what came of it.
+
+A service writes pure functions `decide(received, known, now) -> Decision`; everything else is mechanics.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pydantic import BaseModel, ConfigDict
+
+from shared.contracts import Event
+from shared.envelope import Cause
+
+
+class Aggregate(BaseModel):
+    """What one service knows of one case. `version` guards it against concurrent writers, `sequence` numbers its
+    events; both are kept by the pipeline and start at 0."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    id: str
+    version: int = 0
+    sequence: int = 0
+
+
+E = TypeVar("E", bound=Event)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+S = TypeVar("S", bound=Aggregate)
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[E_co]):
+    """An event as it arrived. `partner_id` is the owner of a partner topic, the only sender that is trusted there."""
+
+    event: E_co
+    cause: Cause
+    topic: str
+    partition: int
+    offset: int
+    partner_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[S]):
+    """What follows: the new state (None: unchanged) and the events to tell.
+
+    `answer` is what a repeated HTTP request is answered with; `aside` is a document for the set-aside collection.
+    """
+
+    state: S | None = None
+    events: tuple[Event, ...] = ()
+    answer: Mapping[str, Any] | None = None
+    aside: Mapping[str, Any] | None = None
+
+
+Decide = Callable[[S | None, datetime], Decision[S]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A document whose `_id` can be inserted once: what makes an effect happen once.
+
+    `collection` is `inbox` for events, or one of the service's own for requests.
+    """
+
+    collection: str
+    id: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[S]):
+    """One thing to decide. `key` finds the state (None: concerns no state); `fallback` is decided instead
+    when `decide` fails or the store refuses what it decided; without it the error is the outcome."""
+
+    key: str | None
+    cause: Cause
+    decide: Decide[S]
+    marks: tuple[Mark, ...] = ()
+    fallback: Callable[[Exception], "Command[S]"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[S]):
+    """The decision took effect; `state` is what is stored now."""
+
+    decision: Decision[S]
+    state: S | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """One of the marks was there already; `mark` is its document. Nothing was done."""
+
+    mark: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The decision could not be made or stored, and there was no fallback."""
+
+    error: Exception
+
+
+Outcome = Done[S] | Repeated | Failed
+
+
+class States(Protocol[S]):
+    """A service's repository, as the pipeline needs it."""
+
+    async def load(self, keys: Collection[str]) -> Mapping[str, S]:
+        """The states that the keys lead to, by key; several keys may lead to one state. Unknown keys are left out."""
+        ...
+
+    async def save(self, states: Sequence[tuple[int, S]], session: AsyncIOMotorClientSession) -> None:
+        """Write each state inside the open transaction, given the version it was loaded with (0: new).
+
+        Raises `LostRaceError` where another writer was first.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction(Generic[E, S]):
+    """What a service does about one event: how the event finds its state, and the pure decision."""
+
+    event: type[E]
+    decide: Callable[[Received[E], S | None, datetime], Decision[S]]
+    key: Callable[[E], str]
