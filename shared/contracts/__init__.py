@@ -48,7 +48,9 @@ CONTRACTS: Final[tuple[Contract, ...]] = (
         "scheduling",
     ),
     Contract(notify.MessageSettled, _PREFIX + "message.settled.v1", notify.TOPIC, "case_id", "notify"),
-    Contract(operations.RecordSetAside, _PREFIX + "record.set-aside.v1", operations.TOPIC, "original_key", "every service"),
+    Contract(
+        operations.RecordSetAside, _PREFIX + "record.set-aside.v1", operations.TOPIC, "original_key", "every service"
+    ),
 )
 
 BY_TYPE: Final[Mapping[str, Contract]] = MappingProxyType({contract.type: contract for contract in CONTRACTS})

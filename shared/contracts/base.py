@@ -73,7 +73,7 @@ class Contract:
     @property
     def schema(self) -> str:
         """Reference of the JSON Schema, as it stands in `ce_dataschema`."""
-        return f"https://integrationsbuero.de/schemas/{self.type}.json"
+        return f"urn:integrationsbuero:schema:{self.type}"
 
     def topic_of(self, event: Event) -> str:
         """The topic this very event goes to."""
@@ -83,4 +83,3 @@ class Contract:
         """The value of the subject field: key of the record and `ce_subject`."""
         subject: str = getattr(event, self.subject)
         return subject
-

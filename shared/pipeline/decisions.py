@@ -33,10 +33,12 @@ S = TypeVar("S", bound=Aggregate)
 
 @dataclass(frozen=True, slots=True)
 class Received(Generic[E_co]):
-    """An event as it arrived. `partner_id` is the owner of a partner topic, the only sender that is trusted there."""
+    """An event as it arrived. `partner_id` is the owner of a partner topic, the only sender that is trusted there;
+    `sequence` is the sender's numbering per topic and subject (0 where a partner gives none)."""
 
     event: E_co
     cause: Cause
+    sequence: int
     topic: str
     partition: int
     offset: int
@@ -47,7 +49,7 @@ class Received(Generic[E_co]):
 class Decision(Generic[S]):
     """What follows: the new state (None: unchanged) and the events to tell.
 
-    `answer` is what a repeated HTTP request is answered with; `aside` is a document for the set-aside collection.
+    `answer` is what a repeated HTTP request is answered with; `aside` is a document of the set-aside collection.
     """
 
     state: S | None = None
@@ -73,14 +75,19 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[S]):
-    """One thing to decide. `key` finds the state (None: concerns no state); `fallback` is decided instead
-    when `decide` fails or the store refuses what it decided; without it the error is the outcome."""
+    """One thing to decide. `key` finds the state (None: concerns no state).
+
+    `fallback` takes its place when `decide` fails or the store refuses what it decided; without one the error is the
+    outcome. `parked` takes its place while an earlier record with one of the `subjects` is set aside.
+    """
 
     key: str | None
     cause: Cause
     decide: Decide[S]
     marks: tuple[Mark, ...] = ()
-    fallback: Callable[[Exception], "Command[S]"] | None = None
+    subjects: tuple[str, ...] = ()
+    fallback: "Callable[[Exception], Command[S]] | None" = None
+    parked: "Callable[[], Command[S]] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,166 @@
+"""What follows from each event about a case.
+
+Who takes what is judged as of the day the case was received; deadlines run from now. An event that no longer fits the
+state changes nothing. Whatever changes anything also tells how the whole case stands.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from services.routing.agreement import Agreement, Agreements
+from services.routing.domain import partner_queue
+from services.routing.domain.case import Booking, Referral, RoutedCase
+from services.routing.domain.placement import Destination, divide
+from shared.contracts import Event
+from shared.contracts.base import ConcernId, ReferralId, derived_id
+from shared.contracts.codes import ReferralState, RejectionReason, UnplacedReason, WithdrawalReason
+from shared.contracts.intake import CaseAmended, CaseFacts, CaseOpened, CaseWithdrawn
+from shared.contracts.partners import ReplyAccepted, ReplyDeclined
+from shared.contracts.routing import ReferralUnplaced, ReplyRejected
+from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled
+from shared.pipeline.decisions import Decision, Received
+
+NOTHING: Final[Decision[RoutedCase]] = Decision()
+
+
+def route(
+    agreements: Agreements, received: Received[CaseOpened], known: RoutedCase | None, now: datetime
+) -> Decision[RoutedCase]:
+    """Ask one partner for each share of an opened case; the office takes what nobody can be asked for."""
+    if known:
+        return NOTHING
+    return _placed(_new_case(received.event), (), agreements, received.cause.id, now)
+
+
+def amend(
+    agreements: Agreements, received: Received[CaseAmended], known: RoutedCase | None, now: datetime
+) -> Decision[RoutedCase]:
+    """Take over the corrected facts and place the concerns that are new.
+
+    What is in hand stays where it is. A concern that was dropped leaves its referral, of which the partner is told
+    only when none is left and the referral is withdrawn.
+    """
+    if known and known.withdrawn:
+        return NOTHING
+    amended = _new_case(received.event)
+    case = known.model_copy(update={"facts": amended.facts}) if known else amended
+    changed = [_without_dropped_concerns(case, referral, now) for referral in case.open_referrals]
+    told = [
+        partner_queue.withdrawn(case, referral, WithdrawalReason.BY_SENDER)
+        for referral in changed
+        if referral.partner_id and not referral.is_open
+    ]
+    return _placed(case.with_referrals(*changed), told, agreements, received.cause.id, now)
+
+
+def withdraw(received: Received[CaseWithdrawn], known: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
+    """End every open referral and tell the partners that have one."""
+    if known is None or known.withdrawn:
+        return NOTHING
+    reason = received.event.reason
+    changed = [referral.moved(ReferralState.WITHDRAWN, now, booking=None) for referral in known.open_referrals]
+    told = [partner_queue.withdrawn(known, referral, reason) for referral in changed if referral.partner_id]
+    return _decided(known.with_referrals(*changed).model_copy(update={"withdrawn": reason}), told)
+
+
+def accept(
+    agreements: Agreements, received: Received[ReplyAccepted], known: RoutedCase | None, now: datetime
+) -> Decision[RoutedCase]:
+    """The partner takes the referral it was offered."""
+    reply = _answered(received, known)
+    if isinstance(reply, ReplyRejected):
+        return Decision(events=(reply,))
+    case, referral = reply
+    after = case.with_referrals(referral.moved(ReferralState.ACCEPTED, now))
+    return _decided(after, [partner_queue.accepted(case, referral, _agreement(agreements, case))])
+
+
+def decline(
+    agreements: Agreements, received: Received[ReplyDeclined], known: RoutedCase | None, now: datetime
+) -> Decision[RoutedCase]:
+    """The partner does not take the referral it was offered: ask the next one, or hand its concerns to the office."""
+    reply = _answered(received, known)
+    if isinstance(reply, ReplyRejected):
+        return Decision(events=(reply,))
+    case, referral = reply
+    reason = received.event.reason
+    after = case.with_referrals(referral.moved(ReferralState.DECLINED, now, declined=reason))
+    told = [partner_queue.declined(case, referral, reason)]
+    return _placed(after, told, agreements, received.cause.id, now, follows=referral.id)
+
+
+def schedule(received: Received[AppointmentBooked], known: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
+    """An appointment was booked for an accepted referral; its partner learns when and where."""
+    booked = received.event
+    referral = known.referral(booked.referral_id) if known else None
+    if known is None or referral is None or referral.state is not ReferralState.ACCEPTED:
+        return NOTHING
+    booking = Booking(appointment_id=booked.appointment_id, starts_at=booked.starts_at)
+    after = known.with_referrals(referral.moved(ReferralState.SCHEDULED, now, booking=booking))
+    return _decided(after, [partner_queue.scheduled(known, referral, booked)])
+
+
+def unschedule(
+    received: Received[AppointmentCancelled], known: RoutedCase | None, now: datetime
+) -> Decision[RoutedCase]:
+    """The appointment a referral was booked for fell through: it waits for another one."""
+    cancelled = received.event
+    referral = known.referral(cancelled.referral_id) if known else None
+    if known is None or referral is None or referral.booking is None:
+        return NOTHING
+    if referral.booking.appointment_id != cancelled.appointment_id:
+        return NOTHING
+    return _decided(known.with_referrals(referral.moved(ReferralState.ACCEPTED, now, booking=None)), ())
+
+
+def _new_case(facts: CaseFacts) -> RoutedCase:
+    return RoutedCase(id=facts.case_id, facts=CaseFacts(**dict(facts)))
+
+
+def _without_dropped_concerns(case: RoutedCase, referral: Referral, now: datetime) -> Referral:
+    left = tuple(concern.concern_id for concern in case.concerns_of(referral))
+    if not left:
+        return referral.moved(ReferralState.WITHDRAWN, now, booking=None)
+    return referral.model_copy(update={"concerns": left})
+
+
+def _answered(
+    received: Received[ReplyAccepted] | Received[ReplyDeclined], known: RoutedCase | None
+) -> tuple[RoutedCase, Referral] | ReplyRejected:
+    """The referral a reply may still decide, or the rejection. What is not the sender's is unknown to it."""
+    referral = known.referral(received.event.referral_id) if known else None
+    if known is None or referral is None or referral.partner_id != received.partner_id:
+        return _rejected(received, RejectionReason.UNKNOWN_REFERRAL)
+    if referral.state is not ReferralState.OFFERED:
+        return _rejected(received, RejectionReason.WRONG_STATE)
+    return known, referral
+
+
+def _rejected(
+    received: Received[ReplyAccepted] | Received[ReplyDeclined], reason: RejectionReason
+) -> ReplyRejected:
+    assert received.partner_id is not None, "a reply arrives on a partner's topic"
+    return ReplyRejected(
+        partner_id=received.partner_id,
+        rejection_id=derived_id(received.topic, str(received.partition), str(received.offset)),
+        partition=received.partition,
+        offset=received.offset,
+        reason=reason,
+    )
+
+
+def _placed(
+    case: RoutedCase,
+    told: Iterable[Event],
+    agreements: Agreements,
+    cause_id: str,
+    now: datetime,
+    follows: ReferralId | None = None,
+) -> Decision[RoutedCase]:
+    """Put what nobody has in hand into new referrals. Their ids follow from cause and destination."""
+    ...
+
+
+def _decided(case: RoutedCase, told: Iterable[Event]) -> Decision[RoutedCase]:
+    return Decision(state=case, events=(*told, case.progress))

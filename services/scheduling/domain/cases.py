@@ -1,0 +1,126 @@
+"""A case as scheduling knows it: its appointments, how one is booked and how it is given back."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.scheduling.domain.slots import Calendar, Slot
+from shared.contracts.base import AppointmentId, Minutes, PartnerId, PersonId, PlaceId, ReferralId, derived_id
+from shared.contracts.codes import AppointmentMode, CancellationReason
+from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
+from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled, AppointmentUnavailable
+from shared.pipeline.decisions import Aggregate, Decision
+
+
+class Appointment(BaseModel):
+    """What was agreed, also where the resource table says something else by now. `starts_at` in UTC."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    id: AppointmentId
+    referral_id: ReferralId
+    partner_id: PartnerId
+    person_id: PersonId
+    resource_id: str
+    starts_at: datetime
+    seat: int
+    minutes: Minutes
+    place: PlaceId
+    mode: AppointmentMode
+    cancelled: bool = False
+
+
+class ScheduledCase(Aggregate):
+    """The appointments of one case.
+
+    `calendar` and `allocated` are what the repository brings along and are not stored: the free slots of this attempt,
+    and the appointments whose slots the store holds for this case.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    appointments: tuple[Appointment, ...] = ()
+    calendar: Calendar = Field(default_factory=Calendar, exclude=True, repr=False)
+    allocated: frozenset[AppointmentId] = Field(default=frozenset(), exclude=True, repr=False)
+
+    @property
+    def standing(self) -> dict[AppointmentId, Appointment]:
+        """The appointments that hold a slot."""
+        return {appointment.id: appointment for appointment in self.appointments if not appointment.cancelled}
+
+
+def book(accepted: ReferralAccepted, case: ScheduledCase, *, cause_id: str) -> Decision[ScheduledCase]:
+    """Take the partner's first free slot. A referral gets one appointment, however often its acceptance is told.
+
+    Needs and languages do not choose the counsellor yet.
+    """
+    if any(appointment.referral_id == accepted.referral_id for appointment in case.appointments):
+        return Decision()
+    slot = case.calendar.draw(accepted.partner_id)
+    if slot is None:
+        return Decision(events=(_unavailable(accepted),))
+    appointment = _appointment(accepted, slot, derived_id(cause_id, "appointment"))
+    state = case.model_copy(update={"appointments": (*case.appointments, appointment)})
+    return Decision(state, (_booked(accepted, appointment),))
+
+
+def cancel(withdrawn: ReferralWithdrawn, case: ScheduledCase) -> Decision[ScheduledCase]:
+    """Give back the slot of a referral that was taken back."""
+    ended = [
+        appointment for appointment in case.standing.values() if appointment.referral_id == withdrawn.referral_id
+    ]
+    if not ended:
+        return Decision()
+    appointments = tuple(
+        appointment.model_copy(update={"cancelled": True}) if appointment in ended else appointment
+        for appointment in case.appointments
+    )
+    state = case.model_copy(update={"appointments": appointments})
+    return Decision(state, tuple(_cancelled(case.id, appointment) for appointment in ended))
+
+
+def _appointment(accepted: ReferralAccepted, slot: Slot, id_: AppointmentId) -> Appointment:
+    return Appointment(
+        id=id_,
+        referral_id=accepted.referral_id,
+        partner_id=accepted.partner_id,
+        person_id=accepted.person_id,
+        resource_id=slot.resource.id,
+        starts_at=slot.starts_at,
+        seat=slot.seat,
+        minutes=slot.resource.minutes,
+        place=slot.resource.place,
+        mode=slot.resource.mode,
+    )
+
+
+def _booked(accepted: ReferralAccepted, appointment: Appointment) -> AppointmentBooked:
+    return AppointmentBooked(
+        case_id=accepted.case_id,
+        referral_id=accepted.referral_id,
+        partner_id=accepted.partner_id,
+        appointment_id=appointment.id,
+        person_id=accepted.person_id,
+        starts_at=appointment.starts_at,
+        minutes=appointment.minutes,
+        place=appointment.place,
+        mode=appointment.mode,
+        languages=accepted.languages,
+    )
+
+
+def _unavailable(accepted: ReferralAccepted) -> AppointmentUnavailable:
+    return AppointmentUnavailable(
+        case_id=accepted.case_id, referral_id=accepted.referral_id, partner_id=accepted.partner_id
+    )
+
+
+def _cancelled(case_id: str, appointment: Appointment) -> AppointmentCancelled:
+    return AppointmentCancelled(
+        case_id=case_id,
+        referral_id=appointment.referral_id,
+        partner_id=appointment.partner_id,
+        appointment_id=appointment.id,
+        person_id=appointment.person_id,
+        reason=CancellationReason.WITHDRAWN,
+    )

@@ -1,0 +1,34 @@
+"""Public holidays of Hesse (section 1 of the Hessisches Feiertagsgesetz): nobody is asked to come on one."""
+
+from datetime import date, timedelta
+from functools import cache
+
+_FIXED = ((1, 1), (5, 1), (10, 3), (12, 25), (12, 26))
+_AFTER_EASTER = (-2, 1, 39, 50, 60)
+"""Good Friday, Easter Monday, Ascension, Whit Monday, Corpus Christi; Easter and Whit Sunday are Sundays anyway."""
+
+
+def is_holiday(day: date) -> bool:
+    """Whether `day` is a public holiday in Hesse."""
+    return day in _holidays(day.year)
+
+
+@cache
+def _holidays(year: int) -> frozenset[date]:
+    easter = _easter(year)
+    movable = {easter + timedelta(days=days) for days in _AFTER_EASTER}
+    return frozenset({date(year, month, day) for month, day in _FIXED} | movable)
+
+
+def _easter(year: int) -> date:
+    """Easter Sunday by the anonymous Gregorian algorithm (Meeus, Astronomical Algorithms, chapter 8)."""
+    century, of_century = divmod(year, 100)
+    golden = year % 19
+    leap_centuries, centuries_left = divmod(century, 4)
+    shift = (century - (century + 8) // 25 + 1) // 3
+    epact = (19 * golden + century - leap_centuries - shift + 15) % 30
+    leaps, years_left = divmod(of_century, 4)
+    weekday = (32 + 2 * centuries_left + 2 * leaps - epact - years_left) % 7
+    late = (golden + 11 * epact + 22 * weekday) // 451
+    month, day = divmod(epact + weekday - 7 * late + 114, 31)
+    return date(year, month, day + 1)

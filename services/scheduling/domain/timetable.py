@@ -1,0 +1,85 @@
+"""Which openings the resource table gives, from the first bookable day to the horizon.
+
+The table speaks local time, as counsellors do; each window is turned into UTC on its own day, so a consultation at
+nine stays at nine when the clocks change.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from services.scheduling.domain.holidays import is_holiday
+from services.scheduling.domain.resources import WEEKDAYS, Resource
+
+LOCAL: Final = ZoneInfo("Europe/Berlin")
+_SATURDAY: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A moment (UTC) at which a resource can be booked, by as many people as it has seats."""
+
+    resource: Resource
+    starts_at: datetime
+
+
+class Timetable:
+    """The openings of every partner. Computed anew when a day has passed, since the horizon moves with it."""
+
+    def __init__(self, resources: Iterable[Resource], *, lead_days: int, horizon_days: int) -> None:
+        grouped: dict[str, list[Resource]] = defaultdict(list)
+        for resource in resources:
+            grouped[resource.partner].append(resource)
+        self._resources = grouped
+        self._lead_days = lead_days
+        self._horizon_days = horizon_days
+        self._first_day = date.min
+        self._openings: dict[str, tuple[Opening, ...]] = {}
+
+    def openings(self, now: datetime) -> Mapping[str, Sequence[Opening]]:
+        """What can be booked from `now` on, by partner, the earliest first."""
+        first = first_bookable_day(now, self._lead_days)
+        if first != self._first_day:
+            days = [first + timedelta(days=offset) for offset in range(self._horizon_days)]
+            self._openings = {partner: _sorted(resources, days) for partner, resources in self._resources.items()}
+            self._first_day = first
+        return self._openings
+
+
+def first_bookable_day(now: datetime, lead_days: int) -> date:
+    """The local day after `now` that leaves partner and visitor this many working days' notice."""
+    day = now.astimezone(LOCAL).date()
+    for _ in range(lead_days):
+        day += timedelta(days=1)
+        while not is_working_day(day):
+            day += timedelta(days=1)
+    return day
+
+
+def is_working_day(day: date) -> bool:
+    """Monday to Friday without Hesse's public holidays."""
+    return day.weekday() < _SATURDAY and not is_holiday(day)
+
+
+def openings_on(day: date, resource: Resource) -> Iterator[Opening]:
+    """The openings of one resource on one local day; none on a public holiday."""
+    if is_holiday(day):
+        return
+    length = timedelta(minutes=resource.minutes)
+    for window in resource.hours.get(WEEKDAYS[day.weekday()], ()):
+        starts_at, closes_at = _utc(day, window.opens), _utc(day, window.closes)
+        while starts_at + length <= closes_at:
+            yield Opening(resource, starts_at)
+            starts_at += length
+
+
+def _sorted(resources: Sequence[Resource], days: Sequence[date]) -> tuple[Opening, ...]:
+    found = (opening for day in days for resource in resources for opening in openings_on(day, resource))
+    return tuple(sorted(found, key=lambda opening: (opening.starts_at, opening.resource.id)))
+
+
+def _utc(day: date, local: time) -> datetime:
+    return datetime.combine(day, local, LOCAL).astimezone(UTC)

@@ -1,0 +1,260 @@
+"""One consumer group of one service: polls, hands batches to the engine, publishes, commits what was handled.
+
+FastStream runs the loop. What it leaves open is settled here: offsets are committed explicitly and only for handled
+records; after any trouble every partition goes back to its last handled offset; a rebalance waits for the batch.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from shared.metrics import BACK_OFFS, BATCH_RECORDS, BATCH_SECONDS, HOP_SECONDS, LAG
+from shared.mongo import StoreError
+from shared.pipeline.outbox import until_reachable
+
+log = structlog.get_logger()
+
+Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+"""Makes a batch take effect and publishes what follows; raises `StoreError` to have it again."""
+
+POLL_SECONDS: Final = 1.0
+READY_SECONDS: Final = 10.0
+BATCH_BYTES: Final = 4 * 1024 * 1024
+DRAIN_SECONDS: Final = 30.0
+LONGEST_BACK_OFF: Final = 5.0
+
+
+class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """The client's consumer, which never raises out of `getmany` and remembers what was handled."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.handled: dict[TopicPartition, int] = {}
+        self.polled_at = 0.0
+        self.joined = False
+        self.stopping = False
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """Waits until there is something, so that FastStream's sleep after an empty poll never comes."""
+        while True:
+            try:
+                found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+            except (asyncio.CancelledError, ConsumerStoppedError):
+                raise
+            except Exception as error:
+                log.warning("poll_failed", error=type(error).__name__)
+                await self.go_back()
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            self.polled_at = time.monotonic()
+            if self.stopping:
+                await asyncio.Event().wait()  # what was fetched is not handled; FastStream cancels this task
+            if found:
+                self.idle.clear()
+                return dict(found)
+
+    async def go_back(self) -> None:
+        """Seek every partition to what was handled last, whatever the client has passed since."""
+        for partition in self.assignment():
+            with suppress(KafkaError, IllegalStateError):  # lost meanwhile: its new owner starts at the commit
+                if partition in self.handled:
+                    self.seek(partition, self.handled[partition])
+                else:
+                    await self.seek_to_committed(partition)
+
+    async def commit_handled(self, records: Sequence[ConsumerRecord]) -> None:
+        """Remember and commit these records; a commit that comes too late is harmless, the inbox knows them."""
+        offsets: dict[TopicPartition, int] = {}
+        for record in records:
+            offsets[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        self.handled.update(offsets)
+        try:
+            await self.commit({partition: OffsetAndMetadata(offset, "") for partition, offset in offsets.items()})
+        except (KafkaError, IllegalStateError) as error:
+            log.warning("commit_failed", error=type(error).__name__, partitions=len(offsets))
+
+    @property
+    def is_ready(self) -> bool:
+        """Joined its group and polled a moment ago."""
+        return self.joined and time.monotonic() - self.polled_at < READY_SECONDS
+
+
+class Drain(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Lets the batch at hand finish and commit before its partitions go to another instance."""
+
+    def __init__(self) -> None:
+        self.consumer: PatientConsumer | None = None
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Wait for the batch, bounded; what is late loses the race by version and inbox."""
+        consumer = self.consumer
+        if consumer is None:
+            return
+        consumer.joined = False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(consumer.idle.wait(), DRAIN_SECONDS)
+        for partition in revoked:
+            consumer.handled.pop(partition, None)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Partitions come with the committed offsets of whoever had them before."""
+        if self.consumer is not None:
+            self.consumer.joined = True
+            self.consumer.polled_at = time.monotonic()
+            log.info("partitions_assigned", group=self.consumer._group_id, partitions=len(assigned))
+
+
+class Consumption:
+    """A FastStream broker with one batch subscriber on a topic pattern."""
+
+    def __init__(self, bootstrap: str, pattern: str, group: str, handle: Handle, *, batch_records: int) -> None:
+        self._handle = handle
+        self.group = group
+        self._listener = Drain()
+        self._failures = 0
+        self._stopping = asyncio.Event()
+        self._broker = KafkaBroker(
+            bootstrap,
+            client_id=f"integrationsbuero-{group}",
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            apply_types=False,
+            logger=None,
+            graceful_timeout=DRAIN_SECONDS,
+            metadata_max_age_ms=3000,
+        )
+        self._broker.subscriber(
+            pattern=pattern,
+            group_id=group,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            ack_policy=AckPolicy.MANUAL,
+            batch=True,
+            max_records=batch_records,
+            batch_timeout_ms=int(POLL_SECONDS * 1000),
+            fetch_max_bytes=2 * BATCH_BYTES,
+            listener=self._listener,
+            parser=self._whole,
+            decoder=_undecoded,
+        )(self._on_batch)
+
+    async def start(self) -> None:
+        """Join the group and begin; waits until the broker answers."""
+        await until_reachable(self._connect)
+
+    async def _connect(self) -> None:
+        await self._broker.connect()
+        config = self._broker.config.broker_config
+        config.builder = self._building(config.builder)
+        try:
+            await self._broker.start()
+        except KafkaError:
+            await self._broker.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Finish the batch, commit it and leave the group."""
+        self._stopping.set()
+        consumer = self._listener.consumer
+        if consumer is not None:
+            consumer.stopping = True
+            with suppress(TimeoutError):
+                await asyncio.wait_for(consumer.idle.wait(), DRAIN_SECONDS)
+        await self._broker.stop()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the consumer belongs to its group and polls."""
+        return self._listener.consumer is not None and self._listener.consumer.is_ready
+
+    async def measure_lag(self) -> dict[str, int]:
+        """Records between what was handled and the end, a topic; also put into the metrics."""
+        lag: dict[str, int] = {}
+        consumer = self._listener.consumer
+        if consumer is None:
+            return lag
+        for partition in consumer.assignment():
+            end = consumer.highwater(partition)
+            position = consumer.handled.get(partition)
+            if end is None or position is None:
+                continue
+            lag[partition.topic] = lag.get(partition.topic, 0) + end - position
+            LAG.labels(partition.topic, partition.partition).set(end - position)
+        return lag
+
+    def _building(self, builder: Any) -> Callable[..., PatientConsumer]:
+        def build(**options: Any) -> PatientConsumer:
+            consumer = PatientConsumer(**{**builder.keywords, **options})
+            self._listener.consumer = consumer
+            return consumer
+
+        return build
+
+    async def _whole(self, records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+        consumer = self._listener.consumer
+        assert consumer is not None, "records come from the consumer that was built"
+        return KafkaMessage(body=b"", raw_message=records, consumer=consumer)
+
+    async def _on_batch(self, message: KafkaMessage) -> None:
+        consumer = self._listener.consumer
+        assert consumer is not None, "a batch comes from the consumer that was built"
+        try:
+            for records in _bounded(message.raw_message):
+                await self._handle_one(consumer, records)
+            self._failures = 0
+        except (StoreError, KafkaError) as error:
+            await self._back_off(consumer, error)
+        finally:
+            consumer.idle.set()
+
+    async def _handle_one(self, consumer: PatientConsumer, records: Sequence[ConsumerRecord]) -> None:
+        started = time.perf_counter()
+        await self._handle(records)
+        await consumer.commit_handled(records)
+        took = time.perf_counter() - started
+        BATCH_RECORDS.observe(len(records))
+        BATCH_SECONDS.observe(took)
+        HOP_SECONDS.observe(max(0.0, time.time() - records[0].timestamp / 1000))
+        log.info("batch_handled", group=self.group, records=len(records), milliseconds=round(took * 1000, 1))
+
+    async def _back_off(self, consumer: PatientConsumer, error: Exception) -> None:
+        await consumer.go_back()
+        self._failures += 1
+        pause = min(LONGEST_BACK_OFF, 0.1 * 2**self._failures) * (0.5 + random.random() / 2)  # noqa: S311
+        BACK_OFFS.labels(type(error).__name__).inc()
+        log.warning("batch_put_back", group=self.group, error=str(error), pause_seconds=round(pause, 2))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), pause)
+
+
+async def _undecoded(message: KafkaMessage) -> KafkaMessage:
+    return message
+
+
+def _bounded(records: Sequence[ConsumerRecord]) -> Iterator[Sequence[ConsumerRecord]]:
+    """The batch in portions whose bytes fit one transaction comfortably."""
+    portion: list[ConsumerRecord] = []
+    size = 0
+    for record in records:
+        weight = max(0, record.serialized_value_size) + 500
+        if portion and size + weight > BATCH_BYTES:
+            yield portion
+            portion, size = [], 0
+        portion.append(record)
+        size += weight
+    if portion:
+        yield portion

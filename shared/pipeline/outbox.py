@@ -1,0 +1,223 @@
+"""The outbox, kept as the service's journal, and the publisher that empties it.
+
+First occurrences leave in `sequence` order per topic and subject: whoever publishes first takes *all* unsent rows of
+the streams at hand, oldest first, and sends the next of a subject only after the one before was acknowledged. Two
+publishers may send the same row; readers drop the second by its id.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from pymongo import ASCENDING
+from pymongo.write_concern import WriteConcern
+
+from shared.contracts import BY_EVENT, Event
+from shared.contracts.base import derived_id
+from shared.envelope import Cause, headers_of, source_of, traceparent_of
+from shared.metrics import PUBLISHED, UNSENT_SECONDS
+from shared.migrations import Migration, ensure_collection
+from shared.mongo import Database, StoreError, translated
+
+log = structlog.get_logger()
+
+OUTBOX: Final = "outbox"
+Row = dict[str, Any]
+
+
+def row_of(event: Event, cause: Cause, index: int, stream: str | None, sequence: int, now: datetime) -> Row:
+    """The row of the `index`-th event that follows from `cause`, numbered `sequence` in its stream."""
+    contract = BY_EVENT[type(event)]
+    topic, subject = contract.topic_of(event), contract.subject_of(event)
+    id_ = derived_id(cause.id, topic, contract.type, str(index))
+    return {
+        "_id": id_,
+        "stream": stream or subject,
+        "sequence": sequence,
+        "topic": topic,
+        "subject": subject,
+        "type": contract.type,
+        "time": now,
+        "correlation_id": cause.correlation_id,
+        "causation_id": cause.id,
+        "traceparent": traceparent_of(cause.traceparent, id_[:8] + id_[9:13] + id_[14:18]),
+        "data": event.model_dump_json(),
+        "unsent": True,
+    }
+
+
+class Publisher:
+    """Sends what the outbox holds. One a process; `publish`, the nudged and the sweep may run at the same time."""
+
+    SWEEP_AGE: Final = timedelta(seconds=5)
+    SWEEP_EVERY: Final = 2.0
+    PATIENCE: Final = 5.0
+    """Seconds the broker may take to acknowledge before a topic's rows are left to the sweep."""
+    FIRST_LOOK: Final = 1.0
+    """Seconds to wait for a topic never seen before."""
+    BLOCKED_FOR: Final = 20.0
+    AT_ONCE: Final = 2000
+
+    def __init__(self, database: Database, bootstrap: str, service: str) -> None:
+        self._rows = database[OUTBOX]
+        self._sent = database[OUTBOX].with_options(write_concern=WriteConcern(w=1))
+        self._bootstrap = bootstrap
+        self._service = service
+        self._source = source_of(service)
+        self._blocked: dict[str, float] = {}
+        self._wanted: set[str] = set()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to publish what is nudged and to sweep; waits until the broker answers."""
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            client_id=f"integrationsbuero-{self._service}",
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=2,
+            request_timeout_ms=10_000,
+            metadata_max_age_ms=10_000,
+        )
+        await until_reachable(self._producer.start)
+        self._tasks = [asyncio.create_task(self._publish_nudged()), asyncio.create_task(self._sweep())]
+
+    async def stop(self) -> None:
+        """Publish what was nudged and end; rows that remain are taken by another instance or the next start."""
+        if not self._tasks:
+            return
+        self._stopping = True
+        self._wake.set()
+        nudged, sweep = self._tasks
+        sweep.cancel()
+        await asyncio.wait({nudged}, timeout=2 * self.PATIENCE)
+        nudged.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._producer.stop()
+
+    def nudge(self, streams: Iterable[str]) -> None:
+        """Publish these streams soon, without waiting for it."""
+        self._wanted.update(streams)
+        self._wake.set()
+
+    async def publish(self, streams: Collection[str]) -> None:
+        """Send the unsent rows of these streams; what cannot be sent now stays for the sweep."""
+        if not streams:
+            return
+        async with translated():
+            unsent = self._rows.find({"unsent": True, "stream": {"$in": list(streams)}}).sort("sequence", ASCENDING)
+            rows = await unsent.to_list(None)
+        lanes: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for row in rows:
+            lanes[row["topic"]][row["subject"]].append(row)
+        await asyncio.gather(
+            *(
+                self._send_topic(topic, list(subjects.values()))
+                for topic, subjects in lanes.items()
+                if not self._is_blocked(topic)
+            )
+        )
+
+    def _is_blocked(self, topic: str) -> bool:
+        return self._blocked.get(topic, 0) > asyncio.get_running_loop().time()
+
+    async def _send_topic(self, topic: str, lanes: list[list[Row]]) -> None:
+        acknowledged: list[str] = []
+        known = self._producer.client.cluster.partitions_for_topic(topic)
+        try:
+            async with asyncio.timeout(self.PATIENCE if known else self.FIRST_LOOK):
+                await self._producer.partitions_for(topic)
+            async with asyncio.timeout(self.PATIENCE):
+                await self._send_lanes(topic, lanes, acknowledged)
+        except (TimeoutError, KafkaError) as error:
+            self._blocked[topic] = asyncio.get_running_loop().time() + self.BLOCKED_FOR
+            waiting = sum(map(len, lanes))
+            log.warning("topic_unwritable", topic=topic, error=type(error).__name__, waiting=waiting)
+        if acknowledged:
+            PUBLISHED.labels(topic).inc(len(acknowledged))
+            async with translated():
+                await self._sent.update_many(
+                    {"_id": {"$in": acknowledged}},
+                    {"$unset": {"unsent": ""}, "$set": {"sent_at": datetime.now(UTC)}},
+                )
+
+    async def _send_lanes(self, topic: str, lanes: list[list[Row]], acknowledged: list[str]) -> None:
+        send, source = self._producer.send, self._source
+        while lanes:
+            heads = [lane[0] for lane in lanes]
+            futures = [
+                await send(topic, row["data"].encode(), row["subject"].encode(), headers=headers_of(row, source))
+                for row in heads
+            ]
+            results = await asyncio.gather(*futures, return_exceptions=True)
+            failures = [result for result in results if isinstance(result, BaseException)]
+            acknowledged.extend(
+                row["_id"] for row, result in zip(heads, results, strict=True) if not isinstance(result, BaseException)
+            )
+            if failures:
+                raise failures[0]
+            lanes = [lane[1:] for lane in lanes if len(lane) > 1]
+
+    async def _publish_nudged(self) -> None:
+        while not self._stopping or self._wanted:
+            await self._wake.wait()
+            self._wake.clear()
+            wanted, self._wanted = self._wanted, set()
+            try:
+                await self.publish(wanted)
+            except StoreError as error:
+                log.warning("publishing_put_off", error=str(error))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self.SWEEP_EVERY)
+            try:
+                await self._sweep_once()
+            except StoreError as error:
+                log.warning("sweep_put_off", error=str(error))
+
+    async def _sweep_once(self) -> None:
+        now = datetime.now(UTC)
+        async with translated():
+            oldest = await self._rows.find_one({"unsent": True}, {"time": 1}, sort=[("time", ASCENDING)])
+            UNSENT_SECONDS.set((now - oldest["time"]).total_seconds() if oldest else 0)
+            if oldest is None or now - oldest["time"] < self.SWEEP_AGE:
+                return
+            blocked = [topic for topic in self._blocked if self._is_blocked(topic)]
+            late = {"unsent": True, "time": {"$lt": now - self.SWEEP_AGE}, "topic": {"$nin": blocked}}
+            rows = self._rows.find(late, {"stream": 1}).sort("time", ASCENDING).limit(self.AT_ONCE)
+            streams = {row["stream"] async for row in rows}
+        await self.publish(streams)
+
+
+async def until_reachable(connect: Callable[[], Awaitable[None]]) -> None:
+    """Call `connect` until the broker answers."""
+    while True:
+        try:
+            await connect()
+        except KafkaError as error:
+            log.warning("broker_unreachable", error=type(error).__name__)
+            await asyncio.sleep(1)
+        else:
+            return
+
+
+def journal_entry(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as operators see it: everything but the publisher's own mark."""
+    return {("id" if name == "_id" else name): value for name, value in row.items() if name != "unsent"}
+
+
+async def _create(database: Database) -> None:
+    await ensure_collection(database, OUTBOX)
+    await database[OUTBOX].create_index([("stream", ASCENDING), ("sequence", ASCENDING)], name="by_stream")
+    await database[OUTBOX].create_index("time", name="unsent_by_time", partialFilterExpression={"unsent": True})
+
+
+MIGRATIONS: Final = (Migration("pipeline-outbox", _create),)

@@ -1,0 +1,136 @@
+"""One service's pipeline: the engine, the publisher, the HTTP door and the consumers, started and stopped in order."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any, Generic
+
+import structlog
+from aiokafka.structs import ConsumerRecord
+
+from shared.metrics import DUPLICATES
+from shared.migrations import Migration, migrate
+from shared.mongo import Database, UnavailableError, longest_transaction
+from shared.pipeline import engine, outbox, set_aside, wire
+from shared.pipeline.consumer import Consumption
+from shared.pipeline.decisions import Command, Failed, Outcome, Reaction, Repeated, S, States
+from shared.pipeline.door import Door
+from shared.pipeline.engine import Engine
+from shared.pipeline.outbox import Publisher
+from shared.pipeline.reading import Reader, Subscription
+from shared.pipeline.set_aside import OPEN, SetAside, record_of
+from shared.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+TAKE_OVER_SECONDS = 10
+"""Longer transactions of a killed process keep its successor waiting (see DESIGN section 4)."""
+
+
+class Pipeline(Generic[S]):
+    """What a service runs on. `handle` is the one way anything takes effect and is published."""
+
+    def __init__(
+        self,
+        service: str,
+        settings: ServiceSettings,
+        database: Database,
+        states: States[S],
+        reactions: Sequence[Reaction[Any, S]],
+        subscriptions: Sequence[Subscription],
+        migrations: Sequence[Migration],
+    ) -> None:
+        wire.install()
+        self._database = database
+        self._migrations = (*engine.MIGRATIONS, *outbox.MIGRATIONS, *set_aside.MIGRATIONS, *migrations)
+        self._engine = Engine(database, states)
+        self.publisher = Publisher(database, settings.kafka_bootstrap, service)
+        self.door: Door[S] = Door(self._engine, self.publisher)
+        self.set_aside = SetAside(database)
+        self._readers = [(sub, Reader(service, reactions, sub)) for sub in subscriptions]
+        self._consumptions = [
+            Consumption(
+                settings.kafka_bootstrap,
+                subscription.pattern,
+                subscription.group,
+                self._handling(reader),
+                batch_records=settings.batch_records,
+            )
+            for subscription, reader in self._readers
+        ]
+
+    async def start(self) -> None:
+        """Prepare the store, then publish, then consume."""
+        await migrate(self._database, self._migrations)
+        limit = await longest_transaction(self._database)
+        if limit is not None and limit > TAKE_OVER_SECONDS:
+            log.warning("slow_take_over", transaction_lifetime_limit_seconds=limit, advised=TAKE_OVER_SECONDS)
+        await self.publisher.start()
+        self.door.start()
+        await asyncio.gather(*(consumption.start() for consumption in self._consumptions))
+
+    async def stop(self) -> None:
+        """Finish the batches, commit them, leave the groups; then the requests; then what is to be published."""
+        await asyncio.gather(*(consumption.stop() for consumption in self._consumptions))
+        await self.door.stop()
+        await self.publisher.stop()
+
+    async def handle(self, commands: Sequence[Command[S]]) -> list[Outcome[S]]:
+        """Let the commands take effect and publish what follows; raises `UnavailableError`."""
+        outcomes, streams = await self._engine.run(commands)
+        await self.publisher.publish(streams)
+        return outcomes
+
+    async def replay(self, id_: str) -> int:
+        """Read a record that was set aside again, then what is parked behind it; returns how many took effect."""
+        document = await self.set_aside.get(id_)
+        if document is None or document["state"] != OPEN:
+            return 0
+        done = 0
+        for waiting in (document, *await self.set_aside.behind(document["subjects"])):
+            if not await self._replay_one(waiting):
+                break
+            done += 1
+        return done
+
+    async def _replay_one(self, document: dict[str, Any]) -> bool:
+        record = record_of(document)
+        for reader in self._readers_of(record.topic):
+            command = reader.replayed(document, record)
+            if command is None:
+                continue
+            [outcome] = await self.handle([command])
+            after = await self.set_aside.get(document["_id"])
+            return not isinstance(outcome, Failed) and after is not None and after["state"] != OPEN
+        return False
+
+    def _readers_of(self, topic: str) -> list[Reader[S]]:
+        return [reader for subscription, reader in self._readers if re.match(subscription.pattern, topic)]
+
+    def _handling(self, reader: Reader[S]) -> Any:
+        async def handle(records: Sequence[ConsumerRecord]) -> None:
+            commands = [command for record in records if (command := reader.command(record)) is not None]
+            if not commands:
+                return
+            for outcome in await self.handle(commands):
+                if isinstance(outcome, Repeated):
+                    DUPLICATES.inc()
+                elif isinstance(outcome, Failed):
+                    raise UnavailableError("a record could not even be set aside")
+
+        return handle
+
+    def readiness(self) -> dict[str, bool]:
+        """Each consumer group, and whether it was joined and polls."""
+        return {
+            sub.group: consumption.is_ready
+            for (sub, _), consumption in zip(self._readers, self._consumptions, strict=True)
+        }
+
+    async def lag(self) -> dict[str, int]:
+        """Records not yet handled, a topic."""
+        lag: dict[str, int] = {}
+        for consumption in self._consumptions:
+            for topic, records in (await consumption.measure_lag()).items():
+                lag[topic] = lag.get(topic, 0) + records
+        return lag

@@ -1,0 +1,100 @@
+"""What every service is made of: settings, a database of its own, a pipeline, HTTP; and its life from start to stop.
+
+`create_app` of a service builds one of these; nothing connects before the application starts.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Generic, Protocol
+
+import structlog
+from fastapi import FastAPI
+
+from shared import logs, mongo
+from shared.migrations import Migration
+from shared.mongo import Database
+from shared.pipeline.decisions import Reaction, S, States
+from shared.pipeline.pipeline import Pipeline
+from shared.pipeline.reading import Subscription
+from shared.settings import ServiceSettings
+from shared.web.equipment import equip
+
+log = structlog.get_logger()
+
+
+class Worker(Protocol):
+    """Something that runs beside the pipeline, such as notify's sender."""
+
+    async def start(self) -> None:
+        """Begin; the pipeline runs already."""
+        ...
+
+    async def stop(self) -> None:
+        """End; the pipeline still runs."""
+        ...
+
+
+class Service(Generic[S]):
+    """One service of the platform."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceSettings,
+        *,
+        states: Callable[[Database], States[S]],
+        reactions: Sequence[Reaction[Any, S]],
+        subscriptions: Sequence[Subscription],
+        migrations: Sequence[Migration] = (),
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self._client = mongo.connect(settings.mongo_url)
+        self.database: Database = self._client[name]
+        self.states = states(self.database)
+        self.pipeline: Pipeline[S] = Pipeline(
+            name, settings, self.database, self.states, reactions, subscriptions, migrations
+        )
+        self.workers: list[Worker] = []
+        self._started = False
+
+    def app(self, *, streamed: Collection[str] = ()) -> FastAPI:
+        """The application, with everything every door has; the service adds its own routes.
+
+        `streamed` names the paths that read their body piece by piece.
+        """
+        app = FastAPI(title=f"integrationsbuero {self.name}", lifespan=self._lifespan, redoc_url=None)
+        app.state.settings = self.settings
+        app.state.service = self
+        equip(app, self._readiness, streamed=streamed)
+        return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        logs.configure(self.name, self.settings.log_format)
+        starting = asyncio.create_task(self._start())
+        try:
+            yield
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            for worker in reversed(self.workers):
+                await worker.stop()
+            await self.pipeline.stop()
+            self._client.close()
+            log.info("service_stopped")
+
+    async def _start(self) -> None:
+        try:
+            await self.pipeline.start()
+            for worker in self.workers:
+                await worker.start()
+        except Exception:
+            log.exception("service_not_started")
+            raise
+        self._started = True
+        log.info("service_started", host=self.settings.host, port=self.settings.port)
+
+    async def _readiness(self) -> dict[str, bool]:
+        return {"started": self._started, **self.pipeline.readiness()}

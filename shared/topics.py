@@ -1,0 +1,76 @@
+"""The topics: their names, how they are kept, and who owns what arrives on them (DESIGN section 3)."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+DAY: Final = 24 * 60 * 60 * 1000
+RETENTION_MS: Final = 30 * DAY
+"""Every topic; the longest time pseudonymous data stay on the bus, and long enough for a partner down for two weeks."""
+PARTITIONS: Final = 6
+SERVICES: Final = ("intake", "routing", "scheduling", "notify")
+
+REFERRALS: Final = r"^partner\.[a-z][a-z0-9-]{1,30}\.referrals\.v1$"
+REPLIES: Final = r"^partner\.[a-z][a-z0-9-]{1,30}\.replies\.v1$"
+_OWNER: Final = re.compile(r"^partner\.([a-z][a-z0-9-]{1,30})\.(?:referrals|replies)\.v1$")
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic to be provisioned."""
+
+    name: str
+    partitions: int = PARTITIONS
+
+
+def owner_of(topic: str) -> str | None:
+    """The partner a topic belongs to: on its replies topic the only sender that is believed."""
+    match = _OWNER.match(topic)
+    return match[1] if match else None
+
+
+def dead_letters_of(service: str) -> str:
+    """Where a service tells operators about records it set aside."""
+    return f"{service}.dead-letters.v1"
+
+
+def partner_topics(partner_id: str) -> tuple[Topic, Topic]:
+    """A partner's queue and its replies."""
+    return Topic(f"partner.{partner_id}.referrals.v1"), Topic(f"partner.{partner_id}.replies.v1")
+
+
+def topics_for(partners: Iterable[str]) -> list[Topic]:
+    """Everything the platform needs with these partners."""
+    own = ("intake.cases.v1", "routing.referrals.v1", "scheduling.appointments.v1", "notify.messages.v1")
+    return [
+        *(Topic(name) for name in own),
+        *(topic for partner in partners for topic in partner_topics(partner)),
+        *(Topic(dead_letters_of(service), partitions=1) for service in SERVICES),
+    ]
+
+
+async def provision(bootstrap: str, topics: Sequence[Topic], *, replication: int = 1) -> list[str]:
+    """Create what is missing and return the names of it; topics that exist are left as they are."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in topics if topic.name not in existing]
+        if not missing:
+            return []
+        answer = await admin.create_topics(
+            [
+                NewTopic(topic.name, topic.partitions, replication, topic_configs={"retention.ms": str(RETENTION_MS)})
+                for topic in missing
+            ]
+        )
+        for name, code, *_ in answer.topic_errors:
+            if code and for_code(code) is not TopicAlreadyExistsError:
+                raise for_code(code)(name)
+        return [topic.name for topic in missing]
+    finally:
+        await admin.close()

@@ -1,0 +1,1 @@
+"""The mechanics of every service's HTTP door: problems, limits, threads of correlation, health. No business rule."""

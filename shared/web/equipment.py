@@ -1,0 +1,20 @@
+"""One call that gives a FastAPI application everything every door has."""
+
+from collections.abc import Collection
+
+from fastapi import FastAPI
+
+from shared.web.access import Access
+from shared.web.limits import BodyLimit
+from shared.web.operations import Readiness, operations_router
+from shared.web.problems import handle_problems
+from shared.web.tracing import Tracing
+
+
+def equip(app: FastAPI, readiness: Readiness, *, streamed: Collection[str] = ()) -> None:
+    """Problems, body limit, tracing, access lines, health and metrics. The one added last stands outermost."""
+    handle_problems(app)
+    app.include_router(operations_router(readiness))
+    app.add_middleware(BodyLimit, streamed=streamed)
+    app.add_middleware(Access)
+    app.add_middleware(Tracing)

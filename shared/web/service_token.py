@@ -1,0 +1,40 @@
+"""The token by which our services know each other at their HTTP doors; a file only its owner may read."""
+
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import Request
+
+from shared.web.problems import ProblemError
+
+
+def read_or_create_token(path: Path) -> str:
+    """The token in `path`; made at the first start, by whichever service comes first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(32))
+    try:
+        os.link(draft, path)  # all of it or nothing, and never over another's
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text().strip()
+
+
+def service_token_required(token: str) -> Callable[[Request], None]:
+    """A FastAPI dependency that lets only our own services in."""
+    expected = f"Bearer {token}".encode()
+
+    def require(request: Request) -> None:
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if not hmac.compare_digest(given, expected):
+            raise ProblemError(
+                401, "service-token-needed", "Only our own services may ask.", headers={"WWW-Authenticate": "Bearer"}
+            )
+
+    return require
