@@ -6,7 +6,7 @@ only, never by its text. That holds for the lines of libraries as well, which al
 
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from datetime import date
 from pathlib import Path
 from traceback import walk_tb
@@ -32,7 +32,7 @@ def configure(service: str, log_format: LogFormat, stream: TextIO = sys.stdout) 
         line["service"] = service
         return line
 
-    render: Callable[..., str] = (
+    render: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty())
         if readable
         else structlog.processors.JSONRenderer(ensure_ascii=False, default=_plain)
@@ -57,7 +57,7 @@ def configure(service: str, log_format: LogFormat, stream: TextIO = sys.stdout) 
 
 
 class LibraryLines(logging.Handler):
-    """Passes on what libraries log: without any text where an exception is attached, since they paste it into theirs."""
+    """Passes on what libraries log; without its text where an exception is attached, for that is pasted into it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record of the standard library's kind as one of our lines."""
@@ -67,7 +67,7 @@ class LibraryLines(logging.Handler):
 
 
 def name_errors(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace `exc_info` by `errors`: class and frames of the exception and of those that caused it, outermost first."""
+    """Replace `exc_info` by `errors`: class and frames of the exception, then of those that led to it."""
     attached = line.pop("exc_info", None)
     if attached is True:
         attached = sys.exc_info()

@@ -1,6 +1,6 @@
 """What operators and their machines ask every service: is it alive, is it ready, how is it doing."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from shared.web.problems import MEDIA_TYPE, ProblemError, members_of
 from shared.web.tracing import cause_of
 
-Readiness = Callable[[], Awaitable[Mapping[str, bool]]]
+Readiness = Callable[[], Mapping[str, bool]]
 """The checks of a service by name, and whether each one holds now."""
 
 
@@ -25,7 +25,7 @@ def operations_router(readiness: Readiness) -> APIRouter:
     @router.get("/health/ready")
     async def is_ready(request: Request) -> Response:
         """The service can do its work now."""
-        checks = dict(await readiness())
+        checks = dict(readiness())
         if all(checks.values()):
             return JSONResponse({"status": "ready", "checks": checks})
         problem = ProblemError(503, "not-ready", "A check does not hold.")

@@ -3,7 +3,7 @@
 import hmac
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastapi import Request
@@ -26,11 +26,11 @@ def read_or_create_token(path: Path) -> str:
     return path.read_text().strip()
 
 
-def service_token_required(token: str) -> Callable[[Request], None]:
+def service_token_required(token: str) -> Callable[[Request], Awaitable[None]]:
     """A FastAPI dependency that lets only our own services in."""
     expected = f"Bearer {token}".encode()
 
-    def require(request: Request) -> None:
+    async def require(request: Request) -> None:
         given = request.headers.get("authorization", "").encode("latin-1")
         if not hmac.compare_digest(given, expected):
             raise ProblemError(

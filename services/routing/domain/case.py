@@ -40,7 +40,7 @@ class Referral(Facts):
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody still has something to do about it."""
+        """Whether a partner or the office has it in hand."""
         return self.state not in ENDED
 
     def moved(self, state: ReferralState, now: datetime, **fields: Any) -> Self:
@@ -84,9 +84,14 @@ class RoutedCase(Aggregate):
         return CaseProgressed(case_id=self.id, standings=tuple(referral.standing for referral in self.referrals))
 
     @property
+    def open_referrals(self) -> tuple[Referral, ...]:
+        """The referrals that have not ended."""
+        return tuple(referral for referral in self.referrals if referral.is_open)
+
+    @property
     def waiting(self) -> tuple[ConcernFacts, ...]:
         """The concerns that nobody has in hand, neither a partner nor the office."""
-        in_hand = {concern for referral in self.referrals if referral.is_open for concern in referral.concerns}
+        in_hand = {concern for referral in self.open_referrals for concern in referral.concerns}
         return tuple(concern for concern in self.facts.concerns if concern.concern_id not in in_hand)
 
     def concerns_of(self, referral: Referral) -> tuple[ConcernFacts, ...]:

@@ -73,7 +73,9 @@ def accept(
         return Decision(events=(reply,))
     case, referral = reply
     after = case.with_referrals(referral.moved(ReferralState.ACCEPTED, now))
-    return _decided(after, [partner_queue.accepted(case, referral, _agreement(agreements, case))])
+    agreement = agreements.in_force(case.day)
+    assert agreement is not None, "the referral was offered under it"
+    return _decided(after, [partner_queue.accepted(case, referral, agreement)])
 
 
 def decline(
@@ -137,17 +139,9 @@ def _answered(
     return known, referral
 
 
-def _rejected(
-    received: Received[ReplyAccepted] | Received[ReplyDeclined], reason: RejectionReason
-) -> ReplyRejected:
+def _rejected(received: Received[ReplyAccepted] | Received[ReplyDeclined], reason: RejectionReason) -> ReplyRejected:
     assert received.partner_id is not None, "a reply arrives on a partner's topic"
-    return ReplyRejected(
-        partner_id=received.partner_id,
-        rejection_id=derived_id(received.topic, str(received.partition), str(received.offset)),
-        partition=received.partition,
-        offset=received.offset,
-        reason=reason,
-    )
+    return partner_queue.rejected(received.partner_id, received.partition, received.offset, reason)
 
 
 def _placed(
@@ -158,8 +152,44 @@ def _placed(
     now: datetime,
     follows: ReferralId | None = None,
 ) -> Decision[RoutedCase]:
-    """Put what nobody has in hand into new referrals. Their ids follow from cause and destination."""
-    ...
+    """Put the concerns that nobody has in hand into new referrals, one for each partner or reason."""
+    agreement = agreements.in_force(case.day)
+    referrals = [
+        _new_referral(case, destination, concerns, cause_id, now, follows)
+        for destination, concerns in divide(case, case.waiting, agreement).items()
+    ]
+    placed = [_announced(case, referral, agreement, now) for referral in referrals]
+    return _decided(case.with_referrals(*referrals), (*told, *placed))
+
+
+def _new_referral(
+    case: RoutedCase,
+    destination: Destination,
+    concerns: tuple[ConcernId, ...],
+    cause_id: str,
+    now: datetime,
+    follows: ReferralId | None,
+) -> Referral:
+    """A referral whose id follows from what caused it, so that a repetition makes the same one."""
+    unplaced = destination if isinstance(destination, UnplacedReason) else None
+    return Referral(
+        id=derived_id(cause_id, follows or case.id, destination),
+        partner_id=None if unplaced else destination,
+        state=ReferralState.CLEARING if unplaced else ReferralState.OFFERED,
+        concerns=concerns,
+        since=now,
+        follows=follows,
+        unplaced=unplaced,
+    )
+
+
+def _announced(case: RoutedCase, referral: Referral, agreement: Agreement | None, now: datetime) -> Event:
+    if referral.unplaced:
+        return ReferralUnplaced(
+            case_id=case.id, referral_id=referral.id, concerns=referral.concerns, reason=referral.unplaced
+        )
+    assert agreement is not None, "only an agreement names a partner"
+    return partner_queue.offered(case, referral, agreement, now)
 
 
 def _decided(case: RoutedCase, told: Iterable[Event]) -> Decision[RoutedCase]:

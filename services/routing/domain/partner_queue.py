@@ -11,8 +11,9 @@ from typing import TypedDict
 from services.routing.agreement import Agreement, Partner
 from services.routing.days import local_day, working_days_after
 from services.routing.domain.case import Referral, RoutedCase
-from shared.contracts.base import CaseId, Language, PartnerId, ReferralId
-from shared.contracts.codes import DeclineReason, Need, WithdrawalReason
+from shared.contracts.base import CaseId, Language, PartnerId, ReferralId, derived_id
+from shared.contracts.codes import DeclineReason, Need, RejectionReason, WithdrawalReason
+from shared.contracts.partners import TOPIC
 from shared.contracts.routing import (
     OfferedConcern,
     ReferralAccepted,
@@ -20,6 +21,7 @@ from shared.contracts.routing import (
     ReferralOffered,
     ReferralScheduled,
     ReferralWithdrawn,
+    ReplyRejected,
 )
 from shared.contracts.scheduling import AppointmentBooked
 
@@ -101,6 +103,18 @@ def scheduled(case: RoutedCase, referral: Referral, booked: AppointmentBooked) -
 def withdrawn(case: RoutedCase, referral: Referral, reason: WithdrawalReason) -> ReferralWithdrawn:
     """Nothing more is to be done."""
     return ReferralWithdrawn(**_names(case, referral), reason=reason)
+
+
+def rejected(partner_id: PartnerId, partition: int, offset: int, reason: RejectionReason) -> ReplyRejected:
+    """The answer to a reply that had no effect; names it by its place in the partner's reply topic."""
+    topic = TOPIC.format(partner_id=partner_id)
+    return ReplyRejected(
+        partner_id=partner_id,
+        rejection_id=derived_id(topic, str(partition), str(offset)),
+        partition=partition,
+        offset=offset,
+        reason=reason,
+    )
 
 
 def _names(case: RoutedCase, referral: Referral) -> Names:

@@ -66,9 +66,7 @@ def book(accepted: ReferralAccepted, case: ScheduledCase, *, cause_id: str) -> D
 
 def cancel(withdrawn: ReferralWithdrawn, case: ScheduledCase) -> Decision[ScheduledCase]:
     """Give back the slot of a referral that was taken back."""
-    ended = [
-        appointment for appointment in case.standing.values() if appointment.referral_id == withdrawn.referral_id
-    ]
+    ended = [appointment for appointment in case.standing.values() if appointment.referral_id == withdrawn.referral_id]
     if not ended:
         return Decision()
     appointments = tuple(

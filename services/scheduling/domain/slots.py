@@ -48,7 +48,9 @@ class Search:
         self._first = bisect_left(openings, since, key=lambda opening: opening.starts_at) if since else 0
         self._known = self._first
         self._missing = wanted
-        self._first_free: datetime | None = None
+        self._found = False
+        self.first_free = since
+        """Where a later search may begin."""
 
     @property
     def window(self) -> tuple[datetime, datetime] | None:
@@ -57,21 +59,16 @@ class Search:
             return None
         return self._openings[self._known].starts_at, self._openings[self._end() - 1].starts_at
 
-    @property
-    def first_free(self) -> datetime | None:
-        """Where a later search may begin; None where there is nothing to search."""
-        if self._first_free is None and self._known > 0:
-            return self._openings[self._known - 1].starts_at
-        return self._first_free
-
     def learn(self, taken: Taken) -> None:
         """Take in what is taken in the window."""
         end = self._end()
         for opening in self._openings[self._known : end]:
+            if not self._found:
+                self.first_free = opening.starts_at
             free = opening.resource.seats - len(taken.get((opening.resource.id, opening.starts_at), ()))
             if free > 0:
                 self._missing -= free
-                self._first_free = self._first_free or opening.starts_at
+                self._found = True
         self._known = end
 
     def free(self, taken: Taken, skip: int) -> Iterator[Slot]:

@@ -39,6 +39,10 @@ class Timetable:
         self._first_day = date.min
         self._openings: dict[str, tuple[Opening, ...]] = {}
 
+    def resource_ids(self, partner_id: str) -> list[str]:
+        """The partner's resources."""
+        return [resource.id for resource in self._resources[partner_id]]
+
     def openings(self, now: datetime) -> Mapping[str, Sequence[Opening]]:
         """What can be booked from `now` on, by partner, the earliest first."""
         first = first_bookable_day(now, self._lead_days)

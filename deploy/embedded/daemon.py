@@ -1,0 +1,152 @@
+"""A child process that is started until it is ready, watched, and stopped gently before firmly."""
+
+import os
+import signal
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deploy.embedded.pid_file import PidFile
+from deploy.embedded.ports import PortTakenError, holder_of
+
+POLL_SECONDS: Final = 0.05
+_TAIL_LINES: Final = 15
+
+
+class StartError(Exception):
+    """A process did not come up; the text ends with the tail of its log."""
+
+    def __init__(self, name: str, why: str, log: Path) -> None:
+        super().__init__(f"{name} {why}; the end of {log}:\n{tail_of(log)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where children keep what they write: data, logs, and the pid files by which a later run knows them."""
+
+    path: Path
+
+    def data(self, name: str) -> Path:
+        """A directory for the data of one child."""
+        return self.path / "data" / name
+
+    def log(self, name: str) -> Path:
+        """The file that takes what a child prints."""
+        return self.path / "log" / f"{name}.log"
+
+    def pid_file(self, name: str) -> PidFile:
+        """The file that remembers a child."""
+        return PidFile(self.path / "run" / f"{name}.pid")
+
+
+class Daemon(ABC):
+    """One child process. A subclass says how it is started and when it is ready."""
+
+    start_seconds = 60.0
+    stop_seconds = 20.0
+
+    def __init__(self, name: str, home: Home, *, ports: Sequence[int] = ()) -> None:
+        self.name = name
+        self.log = home.log(name)
+        self._ports = ports
+        self._pid_file = home.pid_file(name)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def command(self) -> Sequence[str]:
+        """What is executed."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Whether the running process does its work; asked again and again while it starts."""
+
+    def environment(self) -> Mapping[str, str]:
+        """What is added to our own environment."""
+        return {}
+
+    def prepare(self) -> None:  # noqa: B027: most children need no preparation
+        """Called before each start, when the ports are known to be free."""
+
+    def start(self) -> None:
+        """Start and wait until ready. Raises `PortTakenError` or `StartError`; nothing runs then."""
+        self._require_ports()
+        self.prepare()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(),
+                env={**os.environ, **self.environment()},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C on the terminal is ours; children are stopped in order
+            )
+        self._pid_file.write(self._process.pid)
+        self._await_ready(self._process)
+
+    def stop(self) -> None:
+        """SIGTERM, wait, and SIGKILL for what does not end; harmless where nothing runs."""
+        process = self._process
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(self.stop_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._pid_file.remove()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would be, and wait for the end."""
+        os.kill(self.pid, signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def restart(self) -> None:
+        """Stop and start on the same data and ports."""
+        self.stop()
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id; only of a daemon that was started."""
+        assert self._process is not None, f"{self.name} was not started"
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the process ended, negative for a signal; `None` while it runs or before it was started."""
+        return self._process.poll() if self._process else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def _require_ports(self) -> None:
+        for port in self._ports:
+            if holder := holder_of(port):
+                earlier_run = holder.pid is not None and holder.pid == self._pid_file.read()
+                raise PortTakenError(self.name, port, holder, earlier_run=earlier_run)
+
+    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
+        give_up = time.monotonic() + self.start_seconds
+        while not self.is_ready():
+            if process.poll() is not None:
+                self._pid_file.remove()
+                raise StartError(self.name, f"ended with {process.returncode} instead of starting", self.log)
+            if time.monotonic() > give_up:
+                self.stop()
+                raise StartError(self.name, f"was not ready after {self.start_seconds:.0f} seconds", self.log)
+            time.sleep(POLL_SECONDS)
+
+
+def tail_of(log: Path) -> str:
+    """The last lines of a log, indented."""
+    lines = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:] if log.exists() else []
+    return "\n".join(f"    {line}" for line in lines) or "    (empty)"

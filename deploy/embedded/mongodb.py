@@ -1,0 +1,91 @@
+"""MongoDB on this machine: one mongod as a replica set of its own, because transactions need one."""
+
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from deploy.embedded.daemon import Daemon, Home
+
+REPLICA_SET: Final = "rs0"
+PARAMETERS: Final = {
+    "transactionLifetimeLimitSeconds": 10,  # a service killed inside a transaction blocks its successor this long
+    "diagnosticDataCollectionEnabled": "false",  # up to 200 MB of measurements nobody here reads
+}
+_NOT_YET_INITIALISED: Final = 94
+_SMALLEST_OPLOG_MB: Final = 990
+
+
+def mongod() -> Path:
+    """The server's program, which comes in a wheel."""
+    return Path(sysconfig.get_paths()["purelib"]) / "fiftyone" / "db" / "bin" / "mongod"
+
+
+def url(port: int) -> str:
+    """How a client reaches the replica set on `port`: directly, since its member's address is only true there."""
+    return f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}&directConnection=true"
+
+
+def server_options() -> list[str]:
+    """What we ask of every mongod that we start, in a container or not."""
+    parameters = [text for name, value in PARAMETERS.items() for text in ("--setParameter", f"{name}={value}")]
+    return ["--replSet", REPLICA_SET, "--oplogSize", str(_SMALLEST_OPLOG_MB), "--quiet", *parameters]
+
+
+def become_primary(address: str, *, member: str) -> bool:
+    """One step of the server at `address` towards being the primary of a set whose only member is `member`.
+
+    Data that were written under another port carry that port as the member's name, so the set is told the new one.
+    """
+    client: MongoClient[dict[str, Any]] = MongoClient(
+        f"mongodb://{address}/?directConnection=true", serverSelectionTimeoutMS=500, connectTimeoutMS=500
+    )
+    alone = {"_id": REPLICA_SET, "members": [{"_id": 0, "host": member}]}
+    with client:
+        try:
+            config = client.admin.command("replSetGetConfig")["config"]
+            if config["members"][0]["host"] != member:
+                newer = {**alone, "version": config["version"] + 1}
+                client.admin.command({"replSetReconfig": newer, "force": True})
+            return bool(client.admin.command("hello")["isWritablePrimary"])
+        except OperationFailure as error:
+            if error.code == _NOT_YET_INITIALISED:
+                client.admin.command("replSetInitiate", alone)
+            return False
+        except PyMongoError:
+            return False
+
+
+class MongoServer(Daemon):
+    """A mongod whose data survive a restart and a crash."""
+
+    start_seconds = 120.0  # after a crash it replays its journal
+
+    def __init__(self, home: Home, *, port: int, cache_gb: float) -> None:
+        super().__init__("mongod", home, ports=(port,))
+        self.url = url(port)
+        self._address = f"127.0.0.1:{port}"
+        self._port = port
+        self._cache_gb = cache_gb
+        self._data = home.data("mongod")
+
+    def command(self) -> Sequence[str]:
+        """The server itself; it prints its log."""
+        return [
+            str(mongod()),
+            *("--dbpath", str(self._data)),
+            *("--bind_ip", "127.0.0.1", "--port", str(self._port), "--nounixsocket"),
+            *("--wiredTigerCacheSizeGB", str(self._cache_gb)),
+            *server_options(),
+        ]
+
+    def prepare(self) -> None:
+        """Make the place for its data."""
+        self._data.mkdir(parents=True, exist_ok=True)
+
+    def is_ready(self) -> bool:
+        """Whether it takes writes as the primary of its replica set."""
+        return become_primary(self._address, member=self._address)

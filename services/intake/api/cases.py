@@ -1,0 +1,138 @@
+"""`/v1/cases`: open, look up, amend, withdraw."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from services.intake.api.cursor import cursor_at, position_at
+from services.intake.api.reception import Reception
+from services.intake.domain.cases import IntakeCase
+from services.intake.domain.contradictions import contradictions_in_amendment
+from services.intake.domain.decisions import UNKNOWN_CASE, WITHDRAWN_CASE, amend_case, withdraw_case
+from services.intake.domain.gate import REDIRECTED, amendment_without_asylum, asks_about_asylum
+from services.intake.domain.requests import Amendment, NewCase, Withdrawal
+from services.intake.domain.views import shown
+from services.intake.repository import Cases
+from shared.envelope import Cause
+from shared.pipeline.decisions import Command, Decide, Done, Failed
+from shared.pipeline.door import Door
+from shared.pipeline.engine import utc_now
+from shared.web.bodies import JSON, json_body, read_json
+from shared.web.problems import PROBLEM_RESPONSES, ProblemError, not_valid, parameter_not_valid
+from shared.web.tracing import cause_of
+
+_KEY: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
+_REFUSALS: Final = {
+    UNKNOWN_CASE: (404, "There is no such case."),
+    WITHDRAWN_CASE: (409, "The case was withdrawn and stays as it is."),
+}
+_KEY_HEADER: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Within 24 hours the same key and body get the same answer.",
+    "schema": {"type": "string", "pattern": _KEY.pattern},
+}
+
+CauseOf = Annotated[Cause, Depends(cause_of)]
+
+
+def cases_router(door: Door[IntakeCase], cases: Cases, reception: Reception) -> APIRouter:
+    """The routes of single cases."""
+    router = APIRouter(tags=["cases"], responses=PROBLEM_RESPONSES)
+
+    @router.post("/v1/cases", status_code=201, openapi_extra={**json_body(NewCase), "parameters": [_KEY_HEADER]})
+    async def open_case(request: Request) -> Response:
+        """Open a case. Asylum questions are pointed elsewhere and not kept; with nothing else the answer is 200."""
+        key = request.headers.get("idempotency-key")
+        if key is not None and not _KEY.match(key):
+            raise parameter_not_valid("Idempotency-Key", f"a text like {_KEY.pattern}")
+        said = await read_json(request, NewCase)
+        receipt = await reception.receive(said, cause_of(request), imported=False, key=key)
+        if receipt.case_id is None:
+            return _json(receipt.answer)
+        return _json(receipt.answer, 201, {"Location": f"/v1/cases/{receipt.case_id}"})
+
+    @router.get("/v1/cases/{case_id}")
+    async def look_up(case_id: str) -> Response:
+        """A case with what became of each concern."""
+        case = await cases.get(case_id)
+        if case is None:
+            raise _refusal(UNKNOWN_CASE)
+        return _json(shown(case))
+
+    @router.get("/v1/cases")
+    async def list_cases(
+        referrer: Annotated[str | None, Query(max_length=100, description="staff id of the referrer")] = None,
+        source_reference: Annotated[str | None, Query(max_length=100)] = None,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    ) -> Response:
+        """The cases of one referrer, or with one reference, newest first; `next` continues the list."""
+        if referrer is None and source_reference is None:
+            raise parameter_not_valid("referrer", "this or source_reference")
+        after = position_at(cursor) if cursor is not None else None
+        page = await cases.page(referrer=referrer, source_reference=source_reference, after=after, limit=limit + 1)
+        rest = page[limit:]
+        last = page[:limit][-1:] if rest else []
+        return _json(
+            {
+                "cases": [shown(case) for case in page[:limit]],
+                "next": cursor_at((last[0].received_at, last[0].id)) if last else None,
+            }
+        )
+
+    @router.post("/v1/cases/{case_id}/amend", openapi_extra=json_body(Amendment))
+    async def amend(case_id: str, request: Request, cause: CauseOf) -> Response:
+        """Correct or add something; the same amendment again changes nothing."""
+        said = await read_json(request, Amendment)
+        amendment = amendment_without_asylum(said)
+        faults = contradictions_in_amendment(amendment, utc_now())
+        if faults:
+            raise not_valid(faults)
+
+        def decide(known: IntakeCase | None, now: datetime) -> Any:
+            return amend_case(amendment, known, now)
+
+        view = await _changed(door, case_id, cause, decide)
+        if asks_about_asylum(said.concerns):
+            await reception.count_redirected()
+            view["redirected"] = REDIRECTED
+        return _json(view)
+
+    @router.post("/v1/cases/{case_id}/withdraw", openapi_extra=json_body(Withdrawal))
+    async def withdraw(case_id: str, request: Request, cause: CauseOf) -> Response:
+        """Take a case back; doing so again changes nothing."""
+        withdrawal = await read_json(request, Withdrawal)
+
+        def decide(known: IntakeCase | None, now: datetime) -> Any:
+            return withdraw_case(withdrawal.reason, known, now)
+
+        return _json(await _changed(door, case_id, cause, decide))
+
+    return router
+
+
+async def _changed(door: Door[IntakeCase], case_id: str, cause: Cause, decide: Decide[IntakeCase]) -> dict[str, Any]:
+    """The case after a change; raises a problem where the change was refused."""
+    outcome = await door.submit(Command(key=case_id, cause=cause, decide=decide))
+    if isinstance(outcome, Failed):
+        raise outcome.error
+    assert isinstance(outcome, Done)
+    refused = outcome.decision.answer
+    if refused is not None:
+        raise _refusal(refused["refused"], refused["errors"])
+    assert outcome.state is not None
+    return shown(outcome.state)
+
+
+def _refusal(reason: str, errors: list[Mapping[str, str]] | None = None) -> ProblemError:
+    status, detail = _REFUSALS.get(reason, (422, "The body does not fit the case."))
+    return ProblemError(status, reason, detail, errors=errors or ())
+
+
+def _json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json.dumps(body, ensure_ascii=False).encode(), status, headers, JSON)

@@ -1,0 +1,130 @@
+"""Taking a case in, whether it comes alone or in an import: gate, checks, and one command for the pipeline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import structlog
+from prometheus_client import Counter
+
+from services.intake.domain.cases import IntakeCase
+from services.intake.domain.contradictions import contradictions_in
+from services.intake.domain.decisions import open_case
+from services.intake.domain.gate import REDIRECTED, asks_about_asylum, without_asylum
+from services.intake.domain.requests import NewCase
+from services.intake.repository import REQUESTS, SOURCES, Counters
+from shared.contracts.base import new_id
+from shared.envelope import Cause
+from shared.mongo import StoreError
+from shared.pipeline.decisions import Command, Decision, Failed, Mark, Repeated
+from shared.pipeline.door import Door
+from shared.pipeline.engine import utc_now
+from shared.web.problems import ProblemError, not_valid
+
+log = structlog.get_logger()
+
+ASYLUM_REDIRECTED: Final = Counter(
+    "wegweiser_asylum_redirected_total", "Requests pointed to the person's own social worker"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the sender is told. Without a `case_id` nothing was kept."""
+
+    answer: Mapping[str, Any]
+    is_repetition: bool = False
+
+    @property
+    def case_id(self) -> str | None:
+        """The case, where there is one."""
+        return self.answer["case_id"]  # type: ignore[no-any-return]
+
+
+class Reception:
+    """The one way a case comes in."""
+
+    def __init__(self, door: Door[IntakeCase], counters: Counters, denominational: Sequence[str]) -> None:
+        self._door = door
+        self._counters = counters
+        self._denominational = tuple(denominational)
+
+    async def receive(self, said: NewCase, cause: Cause, *, imported: bool, key: str | None = None) -> Receipt:
+        """Open a case, or find the one that the same request opened before.
+
+        Raises a problem where the request contradicts itself, or its key or reference came with another body.
+        """
+        case = without_asylum(said)
+        redirects = asks_about_asylum(said.concerns)
+        if case is None:
+            await self.count_redirected()
+            return Receipt({"case_id": None, "redirected": REDIRECTED})
+        faults = contradictions_in(case, utc_now(), imported=imported)
+        if faults:
+            raise not_valid(faults)
+        receipt = await self._open(case, cause, key)
+        if not redirects:
+            return receipt
+        if not receipt.is_repetition:
+            await self.count_redirected()
+        return Receipt({**receipt.answer, "redirected": REDIRECTED}, receipt.is_repetition)
+
+    async def _open(self, case: NewCase, cause: Cause, key: str | None) -> Receipt:
+        case_id, body = new_id(), _canonical(case)
+
+        def decide(_: IntakeCase | None, now: datetime) -> Decision[IntakeCase]:
+            return open_case(case, case_id, now, self._denominational)
+
+        marks = _marks(case, key, {"body": _digest(case_id, body)})
+        outcome = await self._door.submit(Command(key=None, cause=cause, decide=decide, marks=marks))
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        if isinstance(outcome, Repeated):
+            answer = outcome.mark["answer"]
+            if outcome.mark["body"] != _digest(answer["case_id"], body):
+                raise _used_before(next(mark for mark in marks if mark.id == outcome.mark["_id"]))
+            return Receipt(answer, is_repetition=True)
+        assert outcome.decision.answer is not None
+        return Receipt(outcome.decision.answer)
+
+    async def count_redirected(self) -> None:
+        """Somebody was pointed to the own social worker."""
+        ASYLUM_REDIRECTED.inc()
+        try:
+            await self._counters.count_redirected(utc_now())
+        except StoreError as error:  # the pointer must reach the person all the same
+            log.warning("redirection_not_counted", error=error)
+
+
+def _marks(case: NewCase, key: str | None, fields: Mapping[str, Any]) -> tuple[Mark, ...]:
+    """What makes the request happen once: its key within sender and route, its reference within the sending system."""
+    organisation, staff = (case.referrer.organisation, case.referrer.staff_id) if case.referrer else (case.channel, "")
+    marks = []
+    if key is not None:
+        marks.append(Mark(REQUESTS, _digest("POST /v1/cases", organisation, staff, key), fields))
+    if case.source_reference is not None:
+        marks.append(Mark(SOURCES, _digest(organisation, case.source_reference), fields))
+    return tuple(marks)
+
+
+def _canonical(case: NewCase) -> str:
+    """The validated body after the gate, in one spelling; defaults are left out, so that a field which a later
+    version adds does not make an old request another one."""
+    return case.model_dump_json(exclude_defaults=True)
+
+
+def _digest(*parts: str) -> str:
+    """SHA-256. A body's is salted with the id of its case, so that equal bodies cannot be recognised across cases."""
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _used_before(mark: Mark) -> ProblemError:
+    where = {"parameter": "Idempotency-Key"} if mark.collection == REQUESTS else {"pointer": "/source_reference"}
+    return ProblemError(
+        422,
+        "used-before",
+        "The same key or reference came before with another body.",
+        errors=[{**where, "detail": "one that was not used before, or the same body as before"}],
+    )

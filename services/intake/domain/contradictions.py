@@ -1,0 +1,81 @@
+"""What no single field shows: references to nobody, repetitions, dates that have not come yet."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+
+from services.intake.domain.days import local_day
+from services.intake.domain.requests import Amendment, NewCase, SaidConcern, SaidLegalBasis, SaidPerson
+from shared.web.faults import Fault, pointer
+
+
+def contradictions_in(case: NewCase, now: datetime, *, imported: bool) -> list[Fault]:
+    """Everything that is wrong with a new case as of `now`. Only an import may say when the case was received."""
+    today = local_day(now)
+    return [
+        *_of_reception(case, now, imported=imported),
+        *_of_persons(case.persons, today),
+        *_of_concerns(case.concerns, {person.ref for person in case.persons}),
+        *_of_basis(case.legal_basis, today),
+    ]
+
+
+def contradictions_in_amendment(amendment: Amendment, now: datetime) -> list[Fault]:
+    """What is wrong with an amendment, before the case itself is known."""
+    basis = amendment.legal_basis
+    return [
+        *_repetitions(amendment.concerns or ()),
+        *(_of_basis(basis, local_day(now)) if basis is not None else ()),
+    ]
+
+
+def unknown_persons(concerns: Iterable[SaidConcern], refs: Iterable[str]) -> list[Fault]:
+    """The concerns that are for nobody of the household."""
+    known = set(refs)
+    return [
+        Fault(pointer("concerns", index, "for_person"), "the ref of a person of the case")
+        for index, concern in enumerate(concerns)
+        if concern.for_person not in known
+    ]
+
+
+def _of_reception(case: NewCase, now: datetime, *, imported: bool) -> Iterator[Fault]:
+    if case.received_at is None:
+        return
+    if not imported and case.channel != "import":
+        yield Fault(pointer("received_at"), "absent: only an import may say when a case was received")
+    elif case.received_at > now:
+        yield Fault(pointer("received_at"), "a time in the past")
+
+
+def _of_persons(persons: tuple[SaidPerson, ...], today: date) -> Iterator[Fault]:
+    if sum(person.relation == "self" for person in persons) != 1:
+        yield Fault(pointer("persons"), 'exactly one person with the relation "self"')
+    seen: set[str] = set()
+    for index, person in enumerate(persons):
+        if person.ref in seen:
+            yield Fault(pointer("persons", index, "ref"), "a ref that no other person has")
+        seen.add(person.ref)
+        born, year = person.birth_date, person.birth_year
+        if born is not None and born > today:
+            yield Fault(pointer("persons", index, "birth_date"), "a day in the past")
+        if year is not None and (year > today.year or (born is not None and year != born.year)):
+            yield Fault(pointer("persons", index, "birth_year"), "a year in the past that agrees with birth_date")
+
+
+def _of_concerns(concerns: tuple[SaidConcern, ...], refs: set[str]) -> list[Fault]:
+    return [*unknown_persons(concerns, refs), *_repetitions(concerns)]
+
+
+def _repetitions(concerns: Iterable[SaidConcern]) -> Iterator[Fault]:
+    seen: set[tuple[str, ...]] = set()
+    for index, concern in enumerate(concerns):
+        key = (concern.code, concern.sub_topic or "", concern.for_person)
+        if key in seen:
+            yield Fault(pointer("concerns", index), "a concern that this person does not have already")
+        seen.add(key)
+
+
+def _of_basis(basis: SaidLegalBasis, today: date) -> Iterator[Fault]:
+    for name, day in (("given_on", basis.given_on), ("withdrawn_on", basis.withdrawn_on)):
+        if day is not None and day > today:
+            yield Fault(pointer("legal_basis", name), "a day that is not in the future")

@@ -1,0 +1,200 @@
+"""Open, amend, withdraw, note progress: pure, with the time as an argument."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.intake.domain.cases import IntakeCase, Member, RecordedBasis, facts_of
+from services.intake.domain.contradictions import unknown_persons
+from services.intake.domain.days import age_band, local_day
+from services.intake.domain.persons import Record, main_person, notes_of, records_of
+from services.intake.domain.requests import (
+    NOT_DENOMINATIONAL,
+    Amendment,
+    Languages,
+    NewCase,
+    SaidConcern,
+    SaidLegalBasis,
+)
+from shared.contracts.base import new_id
+from shared.contracts.codes import Concern, Need, WithdrawalReason
+from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn, ConcernFacts
+from shared.contracts.routing import CaseProgressed
+from shared.pipeline.decisions import Decision
+from shared.web.faults import Fault, as_members
+
+UNKNOWN_CASE, WITHDRAWN_CASE, NOT_VALID = "unknown-case", "withdrawn-case", "not-valid"
+"""Why a request about a case is refused."""
+
+
+def open_case(case: NewCase, case_id: str, now: datetime, denominational: Sequence[str]) -> Decision[IntakeCase]:
+    """Take a case in. `case` has passed the asylum gate and holds no contradiction."""
+    received_at = _milliseconds(case.received_at) if case.received_at is not None else now
+    ids = {person.ref: new_id() for person in case.persons}
+    concern_ids = [new_id() for _ in case.concerns]
+    members = tuple(
+        Member(
+            person_id=ids[person.ref],
+            ref=person.ref,
+            age_band=age_band(person.birth_date, person.birth_year, person.birth_precision, local_day(received_at)),
+        )
+        for person in case.persons
+    )
+    opened = IntakeCase(
+        id=case_id,
+        recorded_at=now,
+        received_at=received_at,
+        channel=case.channel,
+        referrer=case.referrer,
+        source_reference=case.source_reference,
+        municipality=case.municipality,
+        languages=_for_messages(case.languages),
+        urgency=case.urgency,
+        respond_by=case.respond_by,
+        legal_basis=_recorded(case.legal_basis),
+        excluded_partners=tuple(denominational) if NOT_DENOMINATIONAL in case.wishes else (),
+        needs=tuple(need for need in Need if need in case.wishes),
+        person_id=ids[main_person(case.persons).ref],
+        members=members,
+        concerns=_coded(case.concerns, concern_ids, members),
+        new_records=records_of(case, case_id, ids, concern_ids),
+    )
+    event = CaseOpened(**facts_of(opened, local_day(now)))
+    return Decision(state=opened, events=(event,), answer=_receipt(opened))
+
+
+def amend_case(amendment: Amendment, known: IntakeCase | None, now: datetime) -> Decision[IntakeCase]:
+    """Correct or add something. What changes nothing, a repetition for instance, is no event."""
+    if known is None:
+        return _refused(UNKNOWN_CASE)
+    if known.withdrawn is not None:
+        return _refused(WITHDRAWN_CASE)
+    faults = unknown_persons(amendment.concerns or (), (member.ref for member in known.members))
+    if faults:
+        return _refused(NOT_VALID, faults)
+    added = _not_yet_there(amendment.concerns or (), known)
+    concern_ids = [new_id() for _ in added]
+    amended = known.model_copy(
+        update={
+            "municipality": amendment.municipality or known.municipality,
+            "languages": _for_messages(amendment.languages) if amendment.languages else known.languages,
+            "urgency": amendment.urgency or known.urgency,
+            "legal_basis": _recorded(amendment.legal_basis) if amendment.legal_basis else known.legal_basis,
+            "concerns": known.concerns + _coded(added, concern_ids, known.members),
+        }
+    )
+    if len(amended.concerns) > 50:
+        return _refused(NOT_VALID, [Fault("/concerns", "at most 50 concerns in a case")])
+    changes = _vault_changes(amendment, known, added, concern_ids)
+    if changes:
+        amended = amended.model_copy(update={"changed_records": known.changed_records + changes})
+    today = local_day(now)
+    facts = facts_of(amended, today)
+    if facts != facts_of(known, today):
+        return Decision(state=amended, events=(CaseAmended(**facts),))
+    return Decision(state=amended) if changes or amended.legal_basis != known.legal_basis else Decision()
+
+
+def withdraw_case(reason: WithdrawalReason, known: IntakeCase | None, now: datetime) -> Decision[IntakeCase]:
+    """Take a case back; doing so again changes nothing."""
+    if known is None:
+        return _refused(UNKNOWN_CASE)
+    if known.withdrawn is not None:
+        return Decision()
+    state = known.model_copy(update={"withdrawn": reason, "withdrawn_at": now})
+    return Decision(state=state, events=(CaseWithdrawn(case_id=known.id, reason=reason),))
+
+
+def note_progress(progress: CaseProgressed, sequence: int, known: IntakeCase | None) -> Decision[IntakeCase]:
+    """Keep where the referrals of a case stand, unless something newer is known already."""
+    if known is None or sequence <= known.progressed:
+        return Decision()
+    return Decision(state=known.model_copy(update={"standings": progress.standings, "progressed": sequence}))
+
+
+def _refused(reason: str, faults: Sequence[Fault] = ()) -> Decision[IntakeCase]:
+    return Decision(answer={"refused": reason, "errors": as_members(faults)})
+
+
+def _receipt(case: IntakeCase) -> Mapping[str, Any]:
+    """What the sender is told, now and whenever the same request comes again."""
+    refs = {member.person_id: member.ref for member in case.members}
+    return {
+        "case_id": case.id,
+        "persons": [{"ref": member.ref, "person_id": member.person_id} for member in case.members],
+        "concerns": [
+            {
+                "concern_id": concern.concern_id,
+                "code": concern.code.value,
+                "sub_topic": concern.sub_topic.value if concern.sub_topic else None,
+                "for_person": refs[concern.person_id],
+            }
+            for concern in case.concerns
+        ],
+    }
+
+
+def _coded(
+    concerns: Sequence[SaidConcern], concern_ids: Sequence[str], members: Sequence[Member]
+) -> tuple[ConcernFacts, ...]:
+    by_ref = {member.ref: member for member in members}
+    return tuple(
+        ConcernFacts(
+            concern_id=concern_id,
+            code=Concern(concern.code),
+            sub_topic=concern.sub_topic,
+            person_id=by_ref[concern.for_person].person_id,
+            age_band=by_ref[concern.for_person].age_band,
+        )
+        for concern, concern_id in zip(concerns, concern_ids, strict=True)
+    )
+
+
+def _not_yet_there(concerns: Sequence[SaidConcern], known: IntakeCase) -> tuple[SaidConcern, ...]:
+    refs = {member.person_id: member.ref for member in known.members}
+    there = {(concern.code, concern.sub_topic, refs[concern.person_id]) for concern in known.concerns}
+    return tuple(c for c in concerns if (Concern(c.code), c.sub_topic, c.for_person) not in there)
+
+
+def _for_messages(languages: Languages) -> tuple[str, ...]:
+    """In the order a message should try them: what is read, what is spoken first, what else is understood."""
+    order = (languages.reads, languages.first, *languages.also)
+    return tuple(dict.fromkeys(language for language in order if language is not None))
+
+
+def _recorded(basis: SaidLegalBasis) -> RecordedBasis:
+    codes = basis.covers_concerns
+    return RecordedBasis(
+        kind=basis.kind,
+        partners=basis.covers_partners,
+        codes=None if codes is None else tuple(Concern(code) for code in codes),
+        given_on=basis.given_on,
+        expires_on=basis.expires_on,
+        withdrawn_on=basis.withdrawn_on,
+        text_version=basis.text_version,
+        text_language=basis.text_language,
+        form=basis.form,
+        field_groups=basis.field_groups,
+    )
+
+
+def _vault_changes(
+    amendment: Amendment, known: IntakeCase, added: tuple[SaidConcern, ...], concern_ids: list[str]
+) -> tuple[Record, ...]:
+    changes: dict[str, Record] = {}
+    main = changes.setdefault(known.person_id, {})
+    if amendment.contact is not None:
+        said = amendment.contact.model_dump(mode="json")
+        main.update({f"contact.{name}": value for name, value in said.items()})
+    if amendment.languages is not None:
+        main["languages"] = amendment.languages.model_dump(mode="json")
+    ids = {member.ref: member.person_id for member in known.members}
+    for ref, notes in notes_of(added, concern_ids).items():
+        fields = {f"notes.concerns.{concern_id}": note for concern_id, note in notes.items()}
+        changes.setdefault(ids[ref], {}).update(fields)
+    return tuple({"_id": person_id, **fields} for person_id, fields in changes.items() if fields)
+
+
+def _milliseconds(moment: datetime) -> datetime:
+    """As MongoDB keeps it, so that the event and the stored case agree."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

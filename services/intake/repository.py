@@ -1,0 +1,114 @@
+"""Intake's collections: cases in codes, persons with their names, and what makes a request happen once."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
+
+from services.intake.domain.cases import IntakeCase
+from services.intake.domain.days import local_day
+from services.intake.domain.persons import Record
+from shared.migrations import Migration, ensure_collection
+from shared.mongo import Database, Session, translated
+from shared.pipeline.states import MongoStates
+
+CASES: Final = "cases"
+PERSONS: Final = "persons"
+COUNTERS: Final = "counters"
+REQUESTS: Final = "requests"
+"""Idempotency keys, for a day."""
+SOURCES: Final = "sources"
+"""References of the sending systems, for ever: an import may be repeated years later."""
+
+Position = tuple[datetime, str]
+"""Where a page of cases ends: when the last one was received, and its id."""
+
+_KEY_SECONDS: Final = 24 * 60 * 60
+
+
+class Cases(MongoStates[IntakeCase]):
+    """The cases; a new or amended one brings its vault records along."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, CASES, IntakeCase)
+        self._persons = database[PERSONS]
+
+    async def save(self, states: Sequence[tuple[int, IntakeCase]], session: Session) -> None:
+        """Write the states and, in the same transaction, what they change in the vault."""
+        await super().save(states, session)
+        inserts = [InsertOne(record) for _, case in states for record in case.new_records]
+        changes = [_change(record) for _, case in states for record in case.changed_records]
+        if inserts or changes:
+            await self._persons.bulk_write([*inserts, *changes], session=session)
+
+    async def get(self, case_id: str) -> IntakeCase | None:
+        """One case."""
+        async with translated():
+            return (await self.load([case_id])).get(case_id)
+
+    async def page(
+        self, *, referrer: str | None, source_reference: str | None, after: Position | None, limit: int
+    ) -> list[IntakeCase]:
+        """Cases of a referrer or with a reference, newest first, after a position."""
+        query: dict[str, Any] = {}
+        if referrer is not None:
+            query["referrer.staff_id"] = referrer
+        if source_reference is not None:
+            query["source_reference"] = source_reference
+        if after is not None:
+            received_at, case_id = after
+            query["$or"] = [
+                {"received_at": {"$lt": received_at}},
+                {"received_at": received_at, "_id": {"$lt": case_id}},
+            ]
+        newest_first = [("received_at", DESCENDING), ("_id", DESCENDING)]
+        async with translated():
+            found = self._collection.find(query).sort(newest_first).limit(limit)
+            return [self.decoded(document) async for document in found]
+
+
+class Persons:
+    """The vault's reading side."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = database[PERSONS]
+
+    async def batch_get(self, person_ids: Collection[str]) -> list[Record]:
+        """Who they are, how they may be reached and in which language; unknown ids are left out."""
+        groups = {"identity": 1, "contact": 1, "languages": 1}
+        async with translated():
+            return [record async for record in self._collection.find({"_id": {"$in": list(person_ids)}}, groups)]
+
+
+class Counters:
+    """Figures without persons, a document a month."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = database[COUNTERS]
+
+    async def count_redirected(self, now: datetime) -> None:
+        """Somebody was pointed to the own social worker; all that stays of an asylum question."""
+        month = f"{local_day(now):%Y-%m}"
+        async with translated():
+            await self._collection.update_one(
+                {"_id": f"asylum-redirected:{month}"}, {"$inc": {"count": 1}}, upsert=True
+            )
+
+
+def _change(record: Record) -> UpdateOne:
+    fields = {name: value for name, value in record.items() if name != "_id"}
+    return UpdateOne({"_id": record["_id"]}, {"$set": fields})
+
+
+async def _create(database: Database) -> None:
+    for name in (CASES, PERSONS, COUNTERS, REQUESTS, SOURCES):
+        await ensure_collection(database, name)
+    newest_first = [("received_at", DESCENDING), ("_id", DESCENDING)]
+    await database[CASES].create_index([("referrer.staff_id", ASCENDING), *newest_first])
+    await database[CASES].create_index([("source_reference", ASCENDING), *newest_first])
+    await database[PERSONS].create_index([("case_id", ASCENDING)])
+    await database[REQUESTS].create_index([("at", ASCENDING)], expireAfterSeconds=_KEY_SECONDS)
+
+
+MIGRATIONS: Final = (Migration("intake-collections", _create),)

@@ -1,0 +1,11 @@
+"""Settings of intake."""
+
+from shared.settings import ServiceSettings
+
+
+class IntakeSettings(ServiceSettings):
+    """What intake needs besides what every service has."""
+
+    port: int = 8101
+    denominational_partners: tuple[str, ...] = ("caritas", "diakonie")
+    """Who is left out where a person wishes not to be advised by a denominational body; the wish itself stays here."""

@@ -1,0 +1,42 @@
+"""Cases with their messages in MongoDB."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import ASCENDING
+
+from services.notify.domain import NotifiedCase
+from shared.migrations import Migration, ensure_collection
+from shared.mongo import Database, translated
+from shared.pipeline.states import MongoStates
+
+CASES: Final = "cases"
+
+
+class NotifiedCases(MongoStates[NotifiedCase]):
+    """The cases, and which of them need something; `next_at` stands only where one does, so its index stays small."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, CASES, NotifiedCase)
+
+    def encoded(self, state: NotifiedCase) -> dict[str, Any]:
+        """The document, with the moment at which a message needs something next."""
+        document = super().encoded(state)
+        if state.next_at:
+            document["next_at"] = state.next_at
+        return document
+
+    async def due(self, now: datetime, *, at_most: int) -> Sequence[NotifiedCase]:
+        """The cases with something to do, the longest waiting first."""
+        async with translated():
+            found = self._collection.find({"next_at": {"$lte": now}}).sort("next_at", ASCENDING).limit(at_most)
+            return [self.decoded(document) async for document in found]
+
+
+async def _create(database: Database) -> None:
+    await ensure_collection(database, CASES)
+    await database[CASES].create_index("next_at", name="due", sparse=True)
+
+
+MIGRATIONS: Final = (Migration("notify-cases", _create),)

@@ -1,0 +1,96 @@
+"""Cases, events and helpers for the tests of routing; each builder names only what a test is about."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Any, Final, TypeVar
+
+from services.routing.agreement import load_agreements
+from services.routing.domain.case import RoutedCase
+from services.routing.domain.decisions import route
+from services.routing.settings import AGREEMENTS as DIRECTORY
+from shared.contracts import Event
+from shared.contracts.base import derived_id
+from shared.contracts.codes import AgeBand, Concern, LegalBasisKind, Municipality, Urgency
+from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
+from shared.contracts.routing import ReferralOffered
+from shared.envelope import Cause
+from shared.pipeline.decisions import Decision, Received
+
+AGREEMENTS: Final = load_agreements(DIRECTORY)
+NOW: Final = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+MARCH_2017: Final = datetime(2017, 3, 14, 9, 5, tzinfo=UTC)
+AUGUST_2017: Final = datetime(2017, 8, 15, 8, 5, tzinfo=UTC)
+EVERYTHING: Final = LegalBasis(kind=LegalBasisKind.PUBLIC_TASK)
+PERSON: Final = derived_id("person")
+
+E = TypeVar("E", bound=Event)
+
+
+def a_concern(code: Concern, *, age: AgeBand = AgeBand.ADULT, name: str = "") -> ConcernFacts:
+    """A concern whose id follows from its code and `name`."""
+    return ConcernFacts(concern_id=derived_id("concern", code, name), code=code, person_id=PERSON, age_band=age)
+
+
+def a_case(*codes: Concern, age: AgeBand = AgeBand.ADULT, **facts: Any) -> CaseOpened:
+    """A case with one concern for each code, of an adult in March 2017 unless told otherwise."""
+    defaults: dict[str, Any] = {
+        "case_id": derived_id("case"),
+        "person_id": PERSON,
+        "received_at": MARCH_2017,
+        "municipality": Municipality.HOFHEIM,
+        "languages": ("ar",),
+        "urgency": Urgency.NORMAL,
+        "legal_basis": EVERYTHING,
+        "concerns": tuple(a_concern(code, age=age) for code in codes),
+    }
+    return CaseOpened(**defaults | facts)
+
+
+def received(event: E, *, by: str | None = None, cause: str = "") -> Received[E]:
+    """The event as it arrives, on the topic of the partner `by` if one is named."""
+    id_ = derived_id("cause", cause, event.model_dump_json(), by or "")
+    return Received(
+        event=event,
+        cause=Cause(id=id_, correlation_id=id_, traceparent=""),
+        sequence=0,
+        topic=f"partner.{by}.replies.v1" if by else "intake.cases.v1",
+        partition=3,
+        offset=42,
+        partner_id=by,
+    )
+
+
+def opened(case: CaseOpened) -> Decision[RoutedCase]:
+    """What routing decides about a case it did not know."""
+    return route(AGREEMENTS, received(case), None, NOW)
+
+
+def a_routed_case(*codes: Concern, **facts: Any) -> RoutedCase:
+    """The state after such a case was opened."""
+    return state_after(opened(a_case(*codes, **facts)))
+
+
+def state_after(decision: Decision[RoutedCase]) -> RoutedCase:
+    """The state that a decision changed."""
+    assert decision.state is not None
+    return decision.state
+
+
+def events_of(decision: Decision[RoutedCase], kind: type[E]) -> list[E]:
+    """The events of one kind."""
+    return [event for event in decision.events if isinstance(event, kind)]
+
+
+def partners_asked(decision: Decision[RoutedCase]) -> set[str]:
+    """Who was offered something."""
+    return {offer.partner_id for offer in events_of(decision, ReferralOffered)}
+
+
+def a_case_whose_turn(taker: int, takers: int) -> Iterable[str]:
+    """Ids of cases for which the alternation among `takers` comes to the one at index `taker`."""
+    return (id_ for number in range(1000) if int((id_ := derived_id(str(number)))[-8:], 16) % takers == taker)
+
+
+def day(text: str) -> date:
+    """A date as it is written in an agreement."""
+    return date.fromisoformat(text)
