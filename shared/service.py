@@ -96,5 +96,5 @@ class Service(Generic[S]):
         self._started = True
         log.info("service_started", host=self.settings.host, port=self.settings.port)
 
-    async def _readiness(self) -> dict[str, bool]:
+    def _readiness(self) -> dict[str, bool]:
         return {"started": self._started, **self.pipeline.readiness()}

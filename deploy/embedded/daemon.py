@@ -68,7 +68,7 @@ class Daemon(ABC):
         """What is added to our own environment."""
         return {}
 
-    def prepare(self) -> None:  # noqa: B027: most children need no preparation
+    def prepare(self) -> None:  # noqa: B027  # most children need no preparation
         """Called before each start, when the ports are known to be free."""
 
     def start(self) -> None:

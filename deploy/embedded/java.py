@@ -25,7 +25,8 @@ LOCK: Final = Path(__file__).with_name("kafka-jars.sha256")
 ROOTS: Final = (
     "org.apache.kafka:kafka_2.13:4.1.0",
     "org.apache.kafka:kafka-tools:4.1.0",
-    "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3",  # without a binding the broker logs nothing at all
+    # Without a binding the broker logs nothing. The mark at the end keeps log4j's own wishes from choosing versions.
+    "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3!",
 )
 _FETCH_SECONDS: Final = 60
 

@@ -22,7 +22,7 @@ class Mailbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802: aiosmtpd's name
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
         """Answer 250 only when the whole mail is on the disk; a reader of the folder never sees a part of one."""
         assert isinstance(envelope.content, bytes), "the server was not told to decode"
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{uuid4().hex[:8]}"
@@ -40,7 +40,6 @@ class Mailbox:
 
 async def serve(port: int, folder: Path) -> None:
     """Take mail on 127.0.0.1 until SIGTERM."""
-    folder.mkdir(parents=True, exist_ok=True)
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
@@ -74,6 +73,7 @@ def main() -> None:
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--folder", type=Path, required=True)
     given = arguments.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(serve(given.port, given.folder))
 
 

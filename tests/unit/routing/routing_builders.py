@@ -1,8 +1,8 @@
 """Cases, events and helpers for the tests of routing; each builder names only what a test is about."""
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from services.routing.agreement import load_agreements
 from services.routing.domain.case import RoutedCase
@@ -86,11 +86,6 @@ def partners_asked(decision: Decision[RoutedCase]) -> set[str]:
     return {offer.partner_id for offer in events_of(decision, ReferralOffered)}
 
 
-def a_case_whose_turn(taker: int, takers: int) -> Iterable[str]:
-    """Ids of cases for which the alternation among `takers` comes to the one at index `taker`."""
-    return (id_ for number in range(1000) if int((id_ := derived_id(str(number)))[-8:], 16) % takers == taker)
-
-
-def day(text: str) -> date:
-    """A date as it is written in an agreement."""
-    return date.fromisoformat(text)
+def case_number(number: int) -> str:
+    """The id of a case whose turn in the alternation is `number`."""
+    return str(UUID(int=number))

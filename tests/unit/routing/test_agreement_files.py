@@ -1,0 +1,148 @@
+"""The terms of the agreement as they lie in the repository, and what is refused."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from routing_builders import AGREEMENTS
+
+from services.routing.agreement import InvalidAgreementError, load_agreements
+from shared.contracts.codes import AgeBand, Concern
+
+VALID = """
+version = "2017-01-09"
+valid_from = 2017-01-09
+valid_to = 2017-06-30
+basis = "source"
+why = "a test"
+
+[[partners]]
+id = "awo"
+name = "Arbeiterwohlfahrt"
+response_days = 5
+places = ["integrationsbuero"]
+needs = ["step_free_access"]
+
+[[rules]]
+id = "awo-work"
+fields = ["job_search"]
+ages = ["18-26"]
+takers = ["awo"]
+basis = "source"
+why = "a test"
+"""
+SECOND_RULE = """
+[[rules]]
+id = "second"
+fields = ["job_search"]
+takers = ["awo"]
+basis = "source"
+why = "a test"
+"""
+
+
+def write(directory: Path, text: str, name: str = "2017-01-09") -> None:
+    (directory / f"{name}.toml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("day", "version"),
+    [
+        ("2017-01-09", "2017-01-09"),
+        ("2017-06-30", "2017-01-09"),
+        ("2017-07-01", "2017-07-01"),
+        ("2019-01-08", "2017-07-01"),
+        ("2019-01-09", "2019-01-09"),
+        ("2026-11-23", "2019-01-09"),
+        ("2028-01-01", "2019-01-09"),
+    ],
+)
+def test_every_day_since_the_opening_has_its_term(day: str, version: str) -> None:
+    term = AGREEMENTS.in_force(date.fromisoformat(day))
+
+    assert term is not None
+    assert term.version == version
+
+
+def test_before_the_opening_no_agreement_was_in_force() -> None:
+    assert AGREEMENTS.in_force(date(2017, 1, 8)) is None
+
+
+def test_the_assumed_term_says_so() -> None:
+    assert [term.basis for term in AGREEMENTS.terms] == ["source", "source", "assumption"]
+
+
+def test_the_assumed_term_divides_like_the_one_before() -> None:
+    _, practice, assumed = AGREEMENTS.terms
+
+    assert (assumed.partners, assumed.rules) == (practice.partners, practice.rules)
+
+
+def test_each_term_has_one_rule_for_every_field_and_age() -> None:
+    gaps = [
+        (term.version, code, age)
+        for term in AGREEMENTS.terms
+        for code in Concern
+        for age in AgeBand
+        if term.rule_for(code, age) is None
+    ]
+
+    assert gaps == []
+
+
+def test_the_denominational_partners_are_marked() -> None:
+    marked = {partner.id for term in AGREEMENTS.terms for partner in term.partners if partner.denominational}
+
+    assert marked == {"caritas", "diakonie"}
+
+
+def test_since_july_the_vhs_advises_in_its_own_rooms_only() -> None:
+    assert [term.partner("vhs").places for term in AGREEMENTS.terms] == [
+        ("integrationsbuero",),
+        ("vhs-haus",),
+        ("vhs-haus",),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (VALID.replace("job_search", "jobs"), "2017-01-09.toml: rules[0].fields[0]: Input should be"),
+        (VALID.replace("18-26", "18-20"), "2017-01-09.toml: rules[0].ages[0]: Input should be"),
+        (VALID + 'town = "Kriftel"', "2017-01-09.toml: rules[0].town: Extra inputs are not permitted"),
+        (VALID.replace('name = "Arbeiterwohlfahrt"', ""), "2017-01-09.toml: partners[0].name: Field required"),
+        (
+            VALID.replace('takers = ["awo"]', 'takers = ["avo"]'),
+            "rules: awo-work: takers: no partner of this agreement",
+        ),
+        (VALID.replace("valid_to = 2017", "valid_to = 2016"), "2017-01-09.toml: valid_to: lies before valid_from"),
+        (VALID.replace('id = "awo"', 'id = "office"'), "2017-01-09.toml: partners: id: used twice: office"),
+        (VALID + SECOND_RULE.replace("second", "awo-work"), "2017-01-09.toml: rules: id: used twice: awo-work"),
+        (VALID + SECOND_RULE, "rules: awo-work: fields: job_search at 18-26 is in the rule second as well"),
+        (VALID.replace('"2017-01-09"', '"2017-01-10"'), "2017-01-09.toml: version: differs from the name of the file"),
+        (VALID + "x", "2017-01-09.toml: is not TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, text)
+
+    with pytest.raises(InvalidAgreementError) as refused:
+        load_agreements(tmp_path)
+
+    assert message in str(refused.value)
+
+
+def test_overlapping_terms_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, VALID)
+    overlapping = VALID.replace('"2017-01-09"', '"2017-06-30"').replace(
+        "valid_from = 2017-01-09", "valid_from = 2017-06-30"
+    )
+    write(tmp_path, overlapping, "2017-06-30")
+
+    with pytest.raises(InvalidAgreementError, match=r"^2017-06-30.toml: valid_from: lies within .* 2017-01-09.toml$"):
+        load_agreements(tmp_path)
+
+
+def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidAgreementError, match="holds no agreement"):
+        load_agreements(tmp_path)
