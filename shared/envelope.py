@@ -15,6 +15,7 @@ from typing import Any, Final
 from shared.contracts import BY_TYPE
 from shared.contracts.base import UUID_PATTERN, derived_id, new_id
 from shared.contracts.codes import SetAsideReason
+from shared.topics import is_from_outside
 
 TRACEPARENT: Final = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
 _UUID: Final = re.compile(UUID_PATTERN)
@@ -143,7 +144,8 @@ def _envelope(topic: str, attributes: dict[str, str], data: bytes) -> Envelope:
     sequence = attributes.get("sequence", "0")
     if not sequence.isascii() or not sequence.isdigit() or len(sequence) > 18:
         raise UnreadableError(SetAsideReason.BAD_HEADERS)
-    own_id = id_ if is_id(id_) else derived_id(topic, id_)
+    # A partner may choose an id that another event has; what follows from it must not collide with that one's effects.
+    own_id = derived_id(topic, id_) if is_from_outside(topic) or not is_id(id_) else id_
     correlation_id = attributes.get("correlationid", "")
     cause = Cause(
         id=own_id,

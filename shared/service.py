@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI
 
 from shared import logs, mongo
+from shared.asyncapi import asyncapi
 from shared.migrations import Migration
 from shared.mongo import Database
 from shared.pipeline.decisions import Reaction, S, States
@@ -19,12 +20,18 @@ from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.reading import Subscription
 from shared.settings import ServiceSettings
 from shared.web.equipment import equip
+from shared.web.operators import operators_router
+from shared.web.service_token import read_or_create_token
 
 log = structlog.get_logger()
 
 
 class Worker(Protocol):
     """Something that runs beside the pipeline, such as notify's sender."""
+
+    def nudge(self) -> None:
+        """A batch took effect: there may be work."""
+        ...
 
     async def start(self) -> None:
         """Begin; the pipeline runs already."""
@@ -50,14 +57,21 @@ class Service(Generic[S]):
     ) -> None:
         self.name = name
         self.settings = settings
+        self.receives = tuple(reaction.event for reaction in reactions)
+        self.subscriptions = subscriptions
         self._client = mongo.connect(settings.mongo_url)
         self.database: Database = self._client[name]
         self.states = states(self.database)
         self.pipeline: Pipeline[S] = Pipeline(
             name, settings, self.database, self.states, reactions, subscriptions, migrations
         )
-        self.workers: list[Worker] = []
+        self._workers: list[Worker] = []
         self._started = False
+
+    def employ(self, worker: Worker) -> None:
+        """Let a worker run beside the pipeline."""
+        self._workers.append(worker)
+        self.pipeline.after_batch.append(worker.nudge)
 
     def app(self, *, streamed: Collection[str] = ()) -> FastAPI:
         """The application, with everything every door has; the service adds its own routes.
@@ -68,6 +82,9 @@ class Service(Generic[S]):
         app.state.settings = self.settings
         app.state.service = self
         equip(app, self._readiness, streamed=streamed)
+        token = read_or_create_token(self.settings.service_token_file)
+        app.include_router(operators_router(self.pipeline, self.database, token))
+        app.add_api_route("/asyncapi.json", self._asyncapi, include_in_schema=False)
         return app
 
     @asynccontextmanager
@@ -79,8 +96,9 @@ class Service(Generic[S]):
         finally:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
-            for worker in reversed(self.workers):
-                await worker.stop()
+            if self._started:
+                for worker in reversed(self._workers):
+                    await worker.stop()
             await self.pipeline.stop()
             self._client.close()
             log.info("service_stopped")
@@ -88,13 +106,16 @@ class Service(Generic[S]):
     async def _start(self) -> None:
         try:
             await self.pipeline.start()
-            for worker in self.workers:
+            for worker in self._workers:
                 await worker.start()
         except Exception:
             log.exception("service_not_started")
             raise
         self._started = True
         log.info("service_started", host=self.settings.host, port=self.settings.port)
+
+    def _asyncapi(self) -> dict[str, Any]:
+        return asyncapi(self.name, self.receives, self.subscriptions)
 
     def _readiness(self) -> dict[str, bool]:
         return {"started": self._started, **self.pipeline.readiness()}

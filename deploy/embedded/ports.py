@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from deploy.errors import DeployError
+
 _LISTENING: Final = "0A"
 _LONGEST_COMMAND: Final = 160
 
@@ -17,7 +19,7 @@ class Holder:
     command: str
 
 
-class PortTakenError(Exception):
+class PortTakenError(DeployError):
     """Another process listens where we want to; `earlier_run` where it is a child of ours that was left behind."""
 
     def __init__(self, name: str, port: int, holder: Holder, *, earlier_run: bool) -> None:

@@ -7,6 +7,9 @@ from services.intake.domain.cases import IntakeCase
 from services.intake.domain.decisions import note_progress
 from shared.contracts.routing import CaseProgressed
 from shared.pipeline.decisions import Decision, Reaction, Received
+from shared.pipeline.reading import Subscription
+
+SUBSCRIPTIONS: Final = (Subscription(r"^routing\.referrals\.v1$", "intake"),)
 
 
 def on_case_progressed(

@@ -75,7 +75,7 @@ class Persons:
         self._collection = database[PERSONS]
 
     async def batch_get(self, person_ids: Collection[str]) -> list[Record]:
-        """Who they are, how they may be reached and in which language; unknown ids are left out."""
+        """The groups that a message needs, of the persons that are known."""
         groups = {"identity": 1, "contact": 1, "languages": 1}
         async with translated():
             return [record async for record in self._collection.find({"_id": {"$in": list(person_ids)}}, groups)]

@@ -114,13 +114,20 @@ class NotifiedCase(Aggregate):
         """The message of that id."""
         return next((message for message in self.messages if message.id == id_), None)
 
+    def is_sending(self, id_: MessageId, owner: Id) -> bool:
+        """Whether this owner has taken the message up."""
+        message = self.message(id_)
+        return message is not None and message.lease is not None and message.lease.owner == owner
+
     def replacing(self, *changed: Message) -> "NotifiedCase":
         """The case with these messages in the place of the old ones."""
         by_id = {message.id: message for message in changed}
         return self.model_copy(update={"messages": tuple(by_id.get(old.id, old) for old in self.messages)})
 
 
-def record(booked: AppointmentBooked, case: NotifiedCase | None, *, cause: Cause, now: datetime) -> Decision[NotifiedCase]:
+def record(
+    booked: AppointmentBooked, case: NotifiedCase | None, *, cause: Cause, now: datetime
+) -> Decision[NotifiedCase]:
     """Have the person told of the appointment: once per appointment, person and purpose, whatever is repeated."""
     purpose = Purpose.APPOINTMENT_BOOKED
     id_ = derived_id(booked.appointment_id, booked.person_id, purpose)
@@ -187,7 +194,7 @@ def conclude(
     An owner whose lease has passed to nobody or somebody else changes nothing.
     """
     message = case.message(message_id) if case else None
-    if case is None or message is None or message.lease is None or message.lease.owner != owner:
+    if case is None or message is None or not case.is_sending(message_id, owner):
         return Decision()
     if outcome is None:
         return Decision(case.replacing(_put_off(message, now)))

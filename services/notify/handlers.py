@@ -1,11 +1,15 @@
 """What notify does about the events it reads; each finds its case by `case_id`."""
 
+import re
 from datetime import datetime
 from typing import Any, Final
 
 from services.notify.domain import NotifiedCase, record, revoke
-from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled
+from shared.contracts.scheduling import TOPIC, AppointmentBooked, AppointmentCancelled
 from shared.pipeline.decisions import Decision, Reaction, Received
+from shared.pipeline.reading import Subscription
+
+SUBSCRIPTIONS: Final = (Subscription(f"^{re.escape(TOPIC)}$", "notify"),)
 
 
 def on_appointment_booked(

@@ -90,7 +90,7 @@ class Letters:
         language = self._language((*person.languages, *message.languages, *FALL_BACK))
         template = self._templates.get_template(f"{language}/{message.purpose}.txt")
         written = template.render(
-            name=f"{person.given_name} {person.family_name}",
+            name=f"{person.given_name} {person.family_name}".strip(),
             when=self._words[language].written_out(message.starts_at),
             minutes=message.minutes,
             mode=message.mode.value,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Generator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -40,14 +40,26 @@ class PersonsUnavailableError(Exception):
     """Intake cannot be asked now; names the kind of failure only."""
 
 
-class IntakePersons:
-    """Persons by id, from intake."""
-
-    def __init__(self, intake_url: str, token_file: Path) -> None:
-        self._client = httpx.AsyncClient(base_url=intake_url, auth=_ServiceToken(token_file), timeout=10.0)
+class Persons(Protocol):
+    """Where persons are known."""
 
     async def fetch(self, ids: Collection[PersonId]) -> Mapping[PersonId, Person]:
-        """The persons that intake knows; raises `PersonsUnavailableError`."""
+        """Those of these persons that are known; raises `PersonsUnavailableError`."""
+        ...
+
+    async def close(self) -> None:
+        """Close what is open."""
+        ...
+
+
+class IntakePersons:
+    """Persons from intake's `/v1/persons:batchGet`, which takes up to 500 ids."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def fetch(self, ids: Collection[PersonId]) -> Mapping[PersonId, Person]:
+        """A person intake leaves out is unknown; any other answer than the expected one says nothing."""
         try:
             response = await self._client.post("/v1/persons:batchGet", json={"person_ids": sorted(ids)})
             response.raise_for_status()
@@ -63,12 +75,18 @@ class IntakePersons:
         await self._client.aclose()
 
 
-class _ServiceToken(httpx.Auth):
+def intake_client(intake_url: str, token_file: Path) -> httpx.AsyncClient:
+    """A client that shows the service token."""
+    return httpx.AsyncClient(base_url=intake_url, auth=ServiceToken(token_file), timeout=10.0)
+
+
+class ServiceToken(httpx.Auth):
     """Reads the token at each request: it is made at the platform's first start, perhaps after ours."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the token to the request."""
         request.headers["Authorization"] = f"Bearer {self._file.read_text(encoding='utf-8').strip()}"
         yield request

@@ -6,6 +6,10 @@ from typing import Any, Final
 from services.scheduling.domain.cases import ScheduledCase, book, cancel
 from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
 from shared.pipeline.decisions import Decision, Reaction, Received
+from shared.pipeline.reading import Subscription
+from shared.topics import REFERRALS
+
+SUBSCRIPTIONS: Final = (Subscription(REFERRALS, "scheduling"),)
 
 
 def on_referral_accepted(

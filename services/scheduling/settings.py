@@ -1,11 +1,13 @@
 """What scheduling is told from outside."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from shared.settings import ServiceSettings
+
+RESOURCES: Final = Path(__file__).parents[2] / "deploy" / "resources.toml"
 
 
 class SchedulingSettings(ServiceSettings):
@@ -13,6 +15,6 @@ class SchedulingSettings(ServiceSettings):
     the first bookable one."""
 
     port: int = 8103
-    resources_file: Path = Path("deploy/resources.toml")
+    resources_file: Path = RESOURCES
     lead_days: Annotated[int, Field(ge=1, le=30)] = 1
     horizon_days: Annotated[int, Field(ge=1, le=3650)] = 60

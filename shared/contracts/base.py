@@ -3,8 +3,10 @@
 Ids are strings with a fixed pattern rather than `UUID` objects: they go unchanged into JSON, BSON and Kafka headers.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Annotated, ClassVar, Final
 from uuid import UUID, uuid4, uuid5
 
@@ -75,6 +77,10 @@ class Contract:
         """Reference of the JSON Schema, as it stands in `ce_dataschema`."""
         return f"urn:integrationsbuero:schema:{self.type}"
 
+    def belongs_on(self, topic: str) -> bool:
+        """Whether this event may arrive on a topic; the topic's writer is the only sender that is believed."""
+        return _shape_of(self.topic).fullmatch(topic) is not None
+
     def topic_of(self, event: Event) -> str:
         """The topic this very event goes to."""
         return self.topic.format_map(event.__dict__)
@@ -83,3 +89,9 @@ class Contract:
         """The value of the subject field: key of the record and `ce_subject`."""
         subject: str = getattr(event, self.subject)
         return subject
+
+
+@cache
+def _shape_of(template: str) -> re.Pattern[str]:
+    """A topic's template as a pattern: any partner or service in the place of the braces."""
+    return re.compile(re.sub(r"\\{\w+\\}", "[a-z][a-z0-9-]{1,30}", re.escape(template)))

@@ -7,7 +7,7 @@ records; after any trouble every partition goes back to its last handled offset;
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -32,6 +32,9 @@ READY_SECONDS: Final = 10.0
 BATCH_BYTES: Final = 4 * 1024 * 1024
 DRAIN_SECONDS: Final = 30.0
 LONGEST_BACK_OFF: Final = 5.0
+COMMIT_SECONDS: Final = 5.0
+"""How long a commit may keep the next batch waiting; what is not committed is tried again with the next."""
+LEAVE_SECONDS: Final = 10.0
 
 
 class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
@@ -40,6 +43,8 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.handled: dict[TopicPartition, int] = {}
+        """The next offset to handle, of every partition that something was delivered from."""
+        self._uncommitted: dict[TopicPartition, int] = {}
         self.polled_at = 0.0
         self.joined = False
         self.stopping = False
@@ -57,35 +62,60 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 raise
             except Exception as error:
                 log.warning("poll_failed", error=type(error).__name__)
-                await self.go_back()
+                await self._start_again()
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             self.polled_at = time.monotonic()
             if self.stopping:
                 await asyncio.Event().wait()  # what was fetched is not handled; FastStream cancels this task
             if found:
+                for partition, records in found.items():
+                    self.handled.setdefault(partition, records[0].offset)
                 self.idle.clear()
                 return dict(found)
+            if self._uncommitted:
+                await self._commit()
 
-    async def go_back(self) -> None:
-        """Seek every partition to what was handled last, whatever the client has passed since."""
-        for partition in self.assignment():
-            with suppress(KafkaError, IllegalStateError):  # lost meanwhile: its new owner starts at the commit
-                if partition in self.handled:
-                    self.seek(partition, self.handled[partition])
+    def put_back(self) -> None:
+        """Seek to what was handled last, in every partition that the client has delivered from since."""
+        for partition, offset in self.handled.items():
+            with suppress(IllegalStateError):  # lost meanwhile: its new owner starts at the commit
+                self.seek(partition, offset)
+
+    async def _start_again(self) -> None:
+        """The client may have passed what it never delivered: go back in the other partitions as well."""
+        self.put_back()
+        for partition in self.assignment() - self.handled.keys():
+            with suppress(KafkaError, IllegalStateError):
+                committed = await self.committed(partition)
+                if committed is None:  # seek_to_committed would leave the position where it is
+                    await self.seek_to_beginning(partition)
                 else:
-                    await self.seek_to_committed(partition)
+                    self.seek(partition, committed)
 
     async def commit_handled(self, records: Sequence[ConsumerRecord]) -> None:
         """Remember and commit these records; a commit that comes too late is harmless, the inbox knows them."""
-        offsets: dict[TopicPartition, int] = {}
         for record in records:
-            offsets[TopicPartition(record.topic, record.partition)] = record.offset + 1
-        self.handled.update(offsets)
+            partition = TopicPartition(record.topic, record.partition)
+            if partition in self.handled:
+                self.handled[partition] = self._uncommitted[partition] = record.offset + 1
+        await self._commit()
+
+    async def _commit(self) -> None:
+        offsets = dict(self._uncommitted)
         try:
-            await self.commit({partition: OffsetAndMetadata(offset, "") for partition, offset in offsets.items()})
-        except (KafkaError, IllegalStateError) as error:
+            async with asyncio.timeout(COMMIT_SECONDS):  # the client would repeat it for as long as the broker is away
+                await self.commit({partition: OffsetAndMetadata(offset, "") for partition, offset in offsets.items()})
+        except (TimeoutError, KafkaError, IllegalStateError) as error:
             log.warning("commit_failed", error=type(error).__name__, partitions=len(offsets))
+        else:
+            self._uncommitted.clear()
+
+    def forget(self, partitions: Collection[TopicPartition]) -> None:
+        """These partitions are handed over."""
+        for partition in partitions:
+            self.handled.pop(partition, None)
+            self._uncommitted.pop(partition, None)
 
     @property
     def is_ready(self) -> bool:
@@ -107,8 +137,7 @@ class Drain(ConsumerRebalanceListener):  # type: ignore[misc]
         consumer.joined = False
         with suppress(TimeoutError):
             await asyncio.wait_for(consumer.idle.wait(), DRAIN_SECONDS)
-        for partition in revoked:
-            consumer.handled.pop(partition, None)
+        consumer.forget(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Partitions come with the committed offsets of whoever had them before."""
@@ -174,7 +203,8 @@ class Consumption:
             consumer.stopping = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(consumer.idle.wait(), DRAIN_SECONDS)
-        await self._broker.stop()
+        with suppress(TimeoutError):  # nobody can be told that we leave while the broker is away
+            await asyncio.wait_for(self._broker.stop(), LEAVE_SECONDS)
 
     @property
     def is_ready(self) -> bool:
@@ -216,8 +246,12 @@ class Consumption:
             for records in _bounded(message.raw_message):
                 await self._handle_one(consumer, records)
             self._failures = 0
-        except (StoreError, KafkaError) as error:
-            await self._back_off(consumer, error)
+        except StoreError as error:
+            await self._back_off(consumer, type(error), str(error))
+        except Exception as error:
+            # FastStream would swallow it and go on, and the next commit would pass what was never handled.
+            log.exception("batch_failed", group=self.group)
+            await self._back_off(consumer, type(error), type(error).__name__)
         finally:
             consumer.idle.set()
 
@@ -231,12 +265,12 @@ class Consumption:
         HOP_SECONDS.observe(max(0.0, time.time() - records[0].timestamp / 1000))
         log.info("batch_handled", group=self.group, records=len(records), milliseconds=round(took * 1000, 1))
 
-    async def _back_off(self, consumer: PatientConsumer, error: Exception) -> None:
-        await consumer.go_back()
+    async def _back_off(self, consumer: PatientConsumer, kind: type[Exception], text: str) -> None:
+        consumer.put_back()
         self._failures += 1
         pause = min(LONGEST_BACK_OFF, 0.1 * 2**self._failures) * (0.5 + random.random() / 2)  # noqa: S311
-        BACK_OFFS.labels(type(error).__name__).inc()
-        log.warning("batch_put_back", group=self.group, error=str(error), pause_seconds=round(pause, 2))
+        BACK_OFFS.labels(kind.__name__).inc()
+        log.warning("batch_put_back", group=self.group, error=text, pause_seconds=round(pause, 2))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), pause)
 

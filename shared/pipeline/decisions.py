@@ -15,11 +15,16 @@ from shared.contracts import Event
 from shared.envelope import Cause
 
 
-class Aggregate(BaseModel):
+class Kept(BaseModel):
+    """A part of a state. Fields that a newer version of the service wrote are kept as they are, because the old and the
+    new version run side by side during a roll-out."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+
+class Aggregate(Kept):
     """What one service knows of one case. `version` guards it against concurrent writers, `sequence` numbers its
     events; both are kept by the pipeline and start at 0."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: str
     version: int = 0

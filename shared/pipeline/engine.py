@@ -15,14 +15,14 @@ from datetime import UTC, datetime
 from typing import Any, Final, Generic
 
 import structlog
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ASCENDING
 
 from shared.metrics import LOST_RACES
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, LostRaceError, RefusedError, Session, UnavailableError, transact, translated
 from shared.pipeline.decisions import Command, Decision, Done, Failed, Outcome, Repeated, S, States
 from shared.pipeline.outbox import OUTBOX, Row, row_of
-from shared.pipeline.set_aside import SET_ASIDE, SetAside
+from shared.pipeline.set_aside import SetAside
 
 log = structlog.get_logger()
 
@@ -214,10 +214,7 @@ class Engine(Generic[S]):
             if plan.rows:
                 await self._database[OUTBOX].insert_many(plan.rows, ordered=False, session=session)
             if plan.aside:
-                operations = [
-                    ReplaceOne({"_id": id_}, dict(document), upsert=True) for id_, document in plan.aside.items()
-                ]
-                await self._database[SET_ASIDE].bulk_write(operations, ordered=False, session=session)
+                await self._aside.store(plan.aside.values(), session)
 
         await transact(self._database, work)
 

@@ -6,6 +6,7 @@ publishers may send the same row; readers drop the second by its id.
 """
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -210,8 +211,9 @@ async def until_reachable(connect: Callable[[], Awaitable[None]]) -> None:
 
 
 def journal_entry(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as operators see it: everything but the publisher's own mark."""
-    return {("id" if name == "_id" else name): value for name, value in row.items() if name != "unsent"}
+    """A row as operators see it: its event decoded, and without the publisher's own mark."""
+    entry = {name: value for name, value in row.items() if name not in ("_id", "unsent", "data")}
+    return {"id": row["_id"], **entry, "data": json.loads(row["data"])}
 
 
 async def _create(database: Database) -> None:

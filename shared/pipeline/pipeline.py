@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic
 
 import structlog
@@ -18,7 +18,7 @@ from shared.pipeline.door import Door
 from shared.pipeline.engine import Engine
 from shared.pipeline.outbox import Publisher
 from shared.pipeline.reading import Reader, Subscription
-from shared.pipeline.set_aside import OPEN, SetAside, record_of
+from shared.pipeline.set_aside import DISCARDED, REPLAYED, SetAside, record_of
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -43,6 +43,7 @@ class Pipeline(Generic[S]):
         wire.install()
         self._database = database
         self._migrations = (*engine.MIGRATIONS, *outbox.MIGRATIONS, *set_aside.MIGRATIONS, *migrations)
+        self.after_batch: list[Callable[[], None]] = []
         self._engine = Engine(database, states)
         self.publisher = Publisher(database, settings.kafka_bootstrap, service)
         self.door: Door[S] = Door(self._engine, self.publisher)
@@ -81,15 +82,24 @@ class Pipeline(Generic[S]):
         await self.publisher.publish(streams)
         return outcomes
 
-    async def replay(self, id_: str) -> int:
+    async def replay(self, document: dict[str, Any]) -> int:
         """Read a record that was set aside again, then what is parked behind it; returns how many took effect."""
-        document = await self.set_aside.get(id_)
-        if document is None or document["state"] != OPEN:
+        if not await self._replay_one(document):
             return 0
-        done = 0
-        for waiting in (document, *await self.set_aside.behind(document["subjects"])):
-            if not await self._replay_one(waiting):
+        return 1 + await self._replay_behind(document)
+
+    async def discard(self, document: dict[str, Any]) -> int:
+        """Give a record up and read again what is parked behind it; returns how many took effect."""
+        await self.set_aside.settle(document["_id"], DISCARDED)
+        return await self._replay_behind(document)
+
+    async def _replay_behind(self, document: dict[str, Any]) -> int:
+        """One by one in the order of arrival, until nothing is left; what is parked may itself hold up others."""
+        subjects, done = set(document["subjects"]), 0
+        while (parked := await self.set_aside.next_parked(subjects)) is not None:
+            if not await self._replay_one(parked):
                 break
+            subjects.update(parked["subjects"])
             done += 1
         return done
 
@@ -100,8 +110,9 @@ class Pipeline(Generic[S]):
             if command is None:
                 continue
             [outcome] = await self.handle([command])
-            after = await self.set_aside.get(document["_id"])
-            return not isinstance(outcome, Failed) and after is not None and after["state"] != OPEN
+            if isinstance(outcome, Repeated):  # the event came once more meanwhile and was readable
+                await self.set_aside.settle(document["_id"], REPLAYED)
+            return not isinstance(outcome, Failed)
         return False
 
     def _readers_of(self, topic: str) -> list[Reader[S]]:
@@ -117,6 +128,8 @@ class Pipeline(Generic[S]):
                     DUPLICATES.inc()
                 elif isinstance(outcome, Failed):
                     raise UnavailableError("a record could not even be set aside")
+            for tell in self.after_batch:
+                tell()
 
         return handle
 

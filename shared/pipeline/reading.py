@@ -19,7 +19,7 @@ from shared.pipeline.decisions import Command, Decision, Mark, Reaction, Receive
 from shared.pipeline.engine import INBOX
 from shared.pipeline.set_aside import REPLAYED, aside_document, record_id
 from shared.pipeline.wire import UNREADABLE
-from shared.topics import owner_of
+from shared.topics import is_from_outside, owner_of
 
 Reject = Callable[[str, int, int, RejectionReason], Event]
 """Builds the answer to a partner's bad reply from the partner, partition, offset and reason."""
@@ -52,36 +52,40 @@ class Reader(Generic[S]):
     def command(self, record: ConsumerRecord) -> Command[S] | None:
         """What to decide about a record; None where it is not for this service."""
         try:
-            envelope = self._envelope(record)
-            reaction = self._reactions.get(envelope.type)
-            if reaction is None:
-                return self._ignored(record, envelope)
-            if envelope.source == self._own_source:
-                return None
-            return self._reacting(record, envelope, reaction)
+            return self._understood(record)
         except UnreadableError as problem:
             return self._unreadable(record, problem.reason)
 
     def replayed(self, document: dict[str, Any], record: ConsumerRecord) -> Command[S] | None:
-        """What to decide about a record that was set aside; when that succeeds it counts as replayed."""
-        command = self.command(record)
+        """What to decide about a record that was set aside; when that succeeds it counts as replayed.
+
+        None where it still cannot be understood or is not for this service any more. The mark it was set aside under
+        is its own and no repetition; a mark for the replay takes its place.
+        """
+        try:
+            command = self._understood(record)
+        except UnreadableError:
+            return None
         if command is None:
             return None
         decide = command.decide
 
         def decide_again(state: S | None, now: datetime) -> Decision[S]:
             decision = decide(state, now)
-            if decision.aside is not None:
-                return Decision(aside=decision.aside)
             done = {**document, "state": REPLAYED, "subjects": [], "at": now}
             return Decision(decision.state, decision.events, decision.answer, done)
 
-        return Command(command.key, command.cause, decide_again, self._marks_of(command, record), command.subjects)
+        marks = tuple(mark for mark in command.marks if mark.id != document["mark"])
+        return Command(command.key, command.cause, decide_again, (*marks, Mark(INBOX, f"{document['_id']}/replayed")))
 
-    @staticmethod
-    def _marks_of(command: Command[S], record: ConsumerRecord) -> tuple[Mark, ...]:
-        own = record_id(record.topic, record.partition, record.offset)
-        return tuple(mark for mark in command.marks if mark.id != own)
+    def _understood(self, record: ConsumerRecord) -> Command[S] | None:
+        envelope = self._envelope(record)
+        reaction = self._reactions.get(envelope.type)
+        if reaction is None or not BY_TYPE[envelope.type].belongs_on(record.topic):
+            return self._ignored(record, envelope)
+        if envelope.source == self._own_source:
+            return None
+        return self._reacting(record, envelope, reaction)
 
     def _envelope(self, record: ConsumerRecord) -> Envelope:
         if any(name == UNREADABLE for name, _ in record.headers):
@@ -102,16 +106,18 @@ class Reader(Generic[S]):
             partner_id=owner_of(record.topic),
         )
         key = reaction.key(event)
-        subjects = (key, record.key.decode("utf-8", "replace"))
+        subjects = self._subjects(record, key, _text(record.key))
+        # Set aside or parked, it keeps the event's own mark: read again it is a repetition, as any event is.
+        mark = Mark(INBOX, f"{record.topic}/{envelope.id}")
         decide = reaction.decide
         return Command(
             key=key,
             cause=envelope.cause,
             decide=lambda state, now: decide(received, state, now),
-            marks=(Mark(INBOX, f"{record.topic}/{envelope.id}"),),
+            marks=(mark,),
             subjects=subjects,
-            fallback=lambda error: self._aside(record, _reason_of(error), subjects),
-            parked=lambda: self._aside(record, SetAsideReason.PARKED, subjects),
+            fallback=lambda error: self._aside(record, _reason_of(error), subjects, mark),
+            parked=lambda: self._aside(record, SetAsideReason.PARKED, subjects, mark),
         )
 
     def _ignored(self, record: ConsumerRecord, envelope: Envelope) -> Command[S] | None:
@@ -123,20 +129,23 @@ class Reader(Generic[S]):
     def _unreadable(self, record: ConsumerRecord, reason: SetAsideReason) -> Command[S]:
         if self._reject is not None:
             return self._rejected(record, self._reject, _REJECTIONS.get(reason, RejectionReason.UNREADABLE))
-        subjects = (record.key.decode("utf-8", "replace"),) if record.key else ()
-        return self._aside(record, reason, subjects)
+        subjects = self._subjects(record, _text(record.key)) if record.key else ()
+        return self._aside(record, reason, subjects, self._own(record))
 
     def _rejected(self, record: ConsumerRecord, reject: Reject, reason: RejectionReason) -> Command[S]:
         REJECTED_REPLIES.inc()
         partner = owner_of(record.topic)
         assert partner is not None, "only partner topics are answered"
         event = reject(partner, record.partition, record.offset, reason)
-        return Command(None, self._own_cause(record), lambda _state, _now: Decision(events=(event,)), self._own(record))
+        mark = self._own(record)
+        return Command(None, self._own_cause(record), lambda _state, _now: Decision(events=(event,)), (mark,))
 
-    def _aside(self, record: ConsumerRecord, reason: SetAsideReason, subjects: tuple[str, ...]) -> Command[S]:
+    def _aside(
+        self, record: ConsumerRecord, reason: SetAsideReason, subjects: tuple[str, ...], mark: Mark
+    ) -> Command[S]:
         DEAD_LETTERS.labels(reason.value).inc()
         id_ = record_id(record.topic, record.partition, record.offset)
-        key = (record.key or b"").decode("utf-8", "replace")
+        key = _text(record.key)
         event = RecordSetAside(
             service=self._service,
             record_id=id_,
@@ -150,19 +159,30 @@ class Reader(Generic[S]):
             key=None,
             cause=self._own_cause(record),
             decide=lambda _state, now: Decision(
-                events=(event,), aside=aside_document(record, reason, set(subjects), now)
+                events=(event,), aside=aside_document(record, reason, set(subjects), mark.id, now)
             ),
-            marks=self._own(record),
+            marks=(mark,),
         )
 
     @staticmethod
-    def _own(record: ConsumerRecord) -> tuple[Mark, ...]:
-        return (Mark(INBOX, record_id(record.topic, record.partition, record.offset)),)
+    def _subjects(record: ConsumerRecord, *keys: str) -> tuple[str, ...]:
+        """Whom a record that is set aside holds up. Keys of an outside writer count on its own topic only."""
+        if is_from_outside(record.topic):
+            return tuple(f"{record.topic}/{key}" for key in keys)
+        return keys
+
+    @staticmethod
+    def _own(record: ConsumerRecord) -> Mark:
+        return Mark(INBOX, record_id(record.topic, record.partition, record.offset))
 
     @staticmethod
     def _own_cause(record: ConsumerRecord) -> Cause:
         id_ = record_id(record.topic, record.partition, record.offset)
         return Cause(id=id_, correlation_id=derived_id(id_, "correlation"), traceparent=new_traceparent())
+
+
+def _text(key: bytes | None) -> str:
+    return (key or b"").decode("utf-8", "replace")
 
 
 def _decoded(contract: Contract, data: bytes) -> Event:

@@ -3,22 +3,27 @@
 The bytes may hold names, so they stay in the service's own collection; the dead-letter topic gets coordinates.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from aiokafka.structs import ConsumerRecord
-from pymongo import ASCENDING
+from pymongo import ASCENDING, ReplaceOne
 
 from shared.contracts.base import derived_id
 from shared.contracts.codes import SetAsideReason
 from shared.migrations import Migration, ensure_collection
-from shared.mongo import Database
+from shared.mongo import Database, LostRaceError, Session
 
 SET_ASIDE: Final = "set_aside"
-OPEN, REPLAYED, DISCARDED = "open", "replayed", "discarded"
+OPEN: Final = "open"
+REPLAYED: Final = "replayed"
+DISCARDED: Final = "discarded"
 KEPT: Final = timedelta(days=90)
 """How long the bytes wait for an operator; they are personal data and not kept for ever."""
+
+_ARRIVAL: Final = [("at", ASCENDING), ("offset", ASCENDING), ("_id", ASCENDING)]
+_WITHOUT_BYTES: Final = {"key": 0, "value": 0, "headers": 0}
 
 
 def record_id(topic: str, partition: int, offset: int) -> str:
@@ -27,9 +32,12 @@ def record_id(topic: str, partition: int, offset: int) -> str:
 
 
 def aside_document(
-    record: ConsumerRecord, reason: SetAsideReason, subjects: Collection[str], now: datetime
+    record: ConsumerRecord, reason: SetAsideReason, subjects: Collection[str], mark: str, now: datetime
 ) -> dict[str, Any]:
-    """A record as it is kept: its bytes, where it came from, why it waits and whom it holds up."""
+    """A record as it is kept: its bytes, where it came from, why it waits and whom it holds up.
+
+    `mark` is the inbox's mark it was set aside under, so that its replay is not taken for a repetition.
+    """
     return {
         "_id": record_id(record.topic, record.partition, record.offset),
         "topic": record.topic,
@@ -41,6 +49,7 @@ def aside_document(
         "headers": [[name.encode("utf-8", "surrogateescape"), value] for name, value in record.headers],
         "reason": reason.value,
         "subjects": sorted(subjects),
+        "mark": mark,
         "state": OPEN,
         "at": now,
     }
@@ -77,30 +86,58 @@ class SetAside:
         waiting = self._collection.find({"state": OPEN, "subjects": {"$in": list(subjects)}}, {"subjects": 1})
         return {subject async for document in waiting for subject in document["subjects"]}
 
-    async def oldest(self, *, state: str = OPEN, limit: int = 100) -> list[dict[str, Any]]:
-        """The oldest of them, without their bytes."""
-        hidden = {"key": 0, "value": 0, "headers": 0}
-        return [row async for row in self._collection.find({"state": state}, hidden).sort("at", ASCENDING).limit(limit)]
+    async def store(self, documents: Collection[Mapping[str, Any]], session: Session) -> None:
+        """Write these inside the open transaction.
+
+        Parking writes to the record it waits for as well: a replay that settles that one at the same time would
+        otherwise leave the parked record behind nobody, and nothing would ever take it up.
+        """
+        own = {document["_id"]: document for document in documents}
+        waited_for: set[str] = set()
+        for document in documents:
+            subjects = set(document["subjects"])
+            if document["reason"] == SetAsideReason.PARKED and document["state"] == OPEN and not subjects & waited_for:
+                others = {"_id": {"$nin": list(own)}, "state": OPEN, "subjects": {"$in": list(subjects)}}
+                found = await self._collection.update_one(others, {"$inc": {"holds_up": 1}}, session=session)
+                if not found.matched_count:
+                    raise LostRaceError("what a record would wait for was settled meanwhile")
+            waited_for |= subjects
+        operations = [ReplaceOne({"_id": id_}, dict(document), upsert=True) for id_, document in own.items()]
+        await self._collection.bulk_write(operations, session=session)
+
+    async def oldest(
+        self, *, state: str = OPEN, subjects: Collection[str] | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """The oldest of them, without their bytes; only those that hold up one of `subjects` where some are given."""
+        query: dict[str, Any] = {"state": state}
+        if subjects is not None:
+            query["subjects"] = {"$in": list(subjects)}
+        return [row async for row in self._collection.find(query, _WITHOUT_BYTES).sort(_ARRIVAL).limit(limit)]
 
     async def get(self, id_: str) -> dict[str, Any] | None:
         """One of them, with its bytes."""
         document: dict[str, Any] | None = await self._collection.find_one({"_id": id_})
         return document
 
-    async def behind(self, subjects: Sequence[str]) -> list[dict[str, Any]]:
-        """What is parked behind these subjects, in the order it arrived."""
-        query = {"state": OPEN, "reason": SetAsideReason.PARKED.value, "subjects": {"$in": list(subjects)}}
-        return [row async for row in self._collection.find(query).sort([("at", ASCENDING), ("offset", ASCENDING)])]
+    async def ahead_of(self, document: Mapping[str, Any]) -> str | None:
+        """The id of the record that holds this one up; None where it is the first of its subjects."""
+        waiting = {"state": OPEN, "subjects": {"$in": document["subjects"]}}
+        first = await self._collection.find_one(waiting, {"_id": 1}, sort=_ARRIVAL)
+        return None if first is None or first["_id"] == document["_id"] else str(first["_id"])
 
-    async def discard(self, id_: str) -> bool:
-        """Give a record up, so that what is parked behind it can be replayed; False where none is open."""
-        change = {"$set": {"state": DISCARDED, "at": datetime.now(UTC)}}
+    async def next_parked(self, subjects: Collection[str]) -> dict[str, Any] | None:
+        """The oldest record that is parked behind these subjects and held up by no other."""
+        query = {"state": OPEN, "reason": SetAsideReason.PARKED.value, "subjects": {"$in": list(subjects)}}
+        async for candidate in self._collection.find(query, {"subjects": 1}).sort(_ARRIVAL):
+            if await self.ahead_of(candidate) is None:
+                return await self.get(candidate["_id"])
+        return None
+
+    async def settle(self, id_: str, state: str) -> bool:
+        """End the waiting of a record as replayed or discarded; False where none is open."""
+        change = {"$set": {"state": state, "subjects": [], "at": datetime.now(UTC)}}
         result = await self._collection.update_one({"_id": id_, "state": OPEN}, change)
         return result.modified_count == 1
-
-    async def count_open(self) -> int:
-        """How many wait for an operator."""
-        return int(await self._collection.count_documents({"state": OPEN}))
 
 
 async def _create(database: Database) -> None:

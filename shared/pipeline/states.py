@@ -19,7 +19,8 @@ class MongoStates(Generic[S]):
 
     def decoded(self, document: Mapping[str, Any]) -> S:
         """The state that a stored document holds."""
-        return self._model.model_validate({**document, "id": document["_id"]})
+        fields = {("id" if name == "_id" else name): value for name, value in document.items()}
+        return self._model.model_validate(fields)
 
     def encoded(self, state: S) -> dict[str, Any]:
         """The document that a state is stored as; enumerations and sets become plain values."""

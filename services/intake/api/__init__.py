@@ -1,1 +1,29 @@
 """Intake's HTTP interface."""
+
+from fastapi import APIRouter
+
+from services.intake.api import imports
+from services.intake.api.cases import cases_router
+from services.intake.api.imports import imports_router
+from services.intake.api.persons import persons_router
+from services.intake.api.reception import Reception
+from services.intake.domain.cases import IntakeCase
+from services.intake.repository import Cases, Counters, Persons
+from services.intake.settings import IntakeSettings
+from shared.mongo import Database
+from shared.pipeline.door import Door
+from shared.web.service_token import read_or_create_token
+
+STREAMED = frozenset({imports.PATH})
+"""Paths that read their body piece by piece."""
+
+
+def intake_routers(door: Door[IntakeCase], database: Database, settings: IntakeSettings) -> tuple[APIRouter, ...]:
+    """Every route of intake."""
+    reception = Reception(door, Counters(database), settings.denominational_partners)
+    token = read_or_create_token(settings.service_token_file)
+    return (
+        cases_router(door, Cases(database), reception),
+        imports_router(reception),
+        persons_router(Persons(database), token),
+    )

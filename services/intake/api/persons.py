@@ -7,6 +7,7 @@ import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.intake.domain.persons import for_messages
 from services.intake.repository import Persons
 from shared.contracts.base import PersonId
 from shared.web.bodies import JSON, json_body, read_json
@@ -32,20 +33,11 @@ def persons_router(persons: Persons, token: str) -> APIRouter:
 
     @router.post("/v1/persons:batchGet", openapi_extra=json_body(Wanted))
     async def batch_get(request: Request) -> Response:
-        """Identity of each person; contact and languages stand with the main person of a case. Unknown ids are left
-        out."""
+        """Names, contact and languages; unknown ids are left out."""
         wanted = await read_json(request, Wanted)
         found = await persons.batch_get(wanted.person_ids)
         log.info("persons_read", asked=len(wanted.person_ids), found=len(found))
-        people = [
-            {
-                "person_id": record["_id"],
-                **record["identity"],
-                "contact": record.get("contact"),
-                "languages": record.get("languages"),
-            }
-            for record in found
-        ]
-        return Response(json.dumps({"persons": people}, ensure_ascii=False).encode(), media_type=JSON)
+        answer = {"persons": [for_messages(record) for record in found]}
+        return Response(json.dumps(answer, ensure_ascii=False).encode(), media_type=JSON)
 
     return router

@@ -11,7 +11,6 @@ from services.intake.domain.persons import Record, main_person, notes_of, record
 from services.intake.domain.requests import (
     NOT_DENOMINATIONAL,
     Amendment,
-    Languages,
     NewCase,
     SaidConcern,
     SaidLegalBasis,
@@ -48,7 +47,7 @@ def open_case(case: NewCase, case_id: str, now: datetime, denominational: Sequen
         referrer=case.referrer,
         source_reference=case.source_reference,
         municipality=case.municipality,
-        languages=_for_messages(case.languages),
+        languages=case.languages.in_order,
         urgency=case.urgency,
         respond_by=case.respond_by,
         legal_basis=_recorded(case.legal_basis),
@@ -77,7 +76,7 @@ def amend_case(amendment: Amendment, known: IntakeCase | None, now: datetime) ->
     amended = known.model_copy(
         update={
             "municipality": amendment.municipality or known.municipality,
-            "languages": _for_messages(amendment.languages) if amendment.languages else known.languages,
+            "languages": amendment.languages.in_order if amendment.languages else known.languages,
             "urgency": amendment.urgency or known.urgency,
             "legal_basis": _recorded(amendment.legal_basis) if amendment.legal_basis else known.legal_basis,
             "concerns": known.concerns + _coded(added, concern_ids, known.members),
@@ -154,12 +153,6 @@ def _not_yet_there(concerns: Sequence[SaidConcern], known: IntakeCase) -> tuple[
     refs = {member.person_id: member.ref for member in known.members}
     there = {(concern.code, concern.sub_topic, refs[concern.person_id]) for concern in known.concerns}
     return tuple(c for c in concerns if (Concern(c.code), c.sub_topic, c.for_person) not in there)
-
-
-def _for_messages(languages: Languages) -> tuple[str, ...]:
-    """In the order a message should try them: what is read, what is spoken first, what else is understood."""
-    order = (languages.reads, languages.first, *languages.also)
-    return tuple(dict.fromkeys(language for language in order if language is not None))
 
 
 def _recorded(basis: SaidLegalBasis) -> RecordedBasis:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from services.intake.domain.requests import NewCase, SaidConcern, SaidPerson
+from services.intake.domain.requests import Languages, NewCase, SaidConcern, SaidPerson
 
 Record = dict[str, Any]
 """A document of the vault, or the fields of one that change, by dotted name."""
@@ -37,6 +37,20 @@ def notes_of(concerns: tuple[SaidConcern, ...], concern_ids: list[str]) -> dict[
 def main_person(persons: tuple[SaidPerson, ...]) -> SaidPerson:
     """The one the office talks to."""
     return next(person for person in persons if person.relation == "self")
+
+
+def for_messages(record: Record) -> dict[str, Any]:
+    """What a message to a person needs; contact and languages stand with the main person of a case."""
+    identity, contact = record["identity"], record.get("contact", {})
+    return {
+        "person_id": record["_id"],
+        "given_name": identity["given_name"] or "",
+        "family_name": identity["family_name"] or "",
+        "phone": contact.get("phone"),
+        "email": contact.get("email"),
+        "may_contact_by": contact.get("may_contact_by", []),
+        "languages": Languages.model_validate(record.get("languages", {}), strict=False).in_order,
+    }
 
 
 def _of_household(case: NewCase, notes: dict[str, str]) -> Record:

@@ -54,11 +54,15 @@ PersonRef = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,60}$")]
 BirthDate = Annotated[date, Field(ge=date(1880, 1, 1))]
 BirthYear = Annotated[int, Field(ge=1880, le=9999)]
-_AllOr = BeforeValidator(_all_as_none)
+_LISTED: Final = Field(strict=False, max_length=50)  # what a validator has looked at before counts as no JSON any more
+_ALL_OR_LISTED: Final = (
+    BeforeValidator(_all_as_none),
+    WithJsonSchema({"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string"}, "maxItems": 50}]}),
+)
 
 
 class Said(BaseModel):
-    """A part of a request. Strict: nothing is guessed, and an unknown field is a mistake its sender wants to know of."""
+    """A part of a request. Strict: nothing is guessed; an unknown field is a mistake its sender wants to know of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
@@ -114,6 +118,12 @@ class Languages(Said):
     reads: Language | None = None
     german_level: Literal["none", "A1", "A2", "B1", "B2", "C1", "C2"] | None = None
 
+    @property
+    def in_order(self) -> tuple[Language, ...]:
+        """As a message should try them: what is read, what is spoken first, what else is understood."""
+        known = (self.reads, self.first, *self.also)
+        return tuple(dict.fromkeys(language for language in known if language is not None))
+
 
 class SaidConcern(Said):
     """One thing one person needs."""
@@ -128,8 +138,8 @@ class SaidLegalBasis(Said):
     """On what ground the case may be passed on. `covers_…`: null stands for "all"."""
 
     kind: LegalBasisKind = LegalBasisKind.NONE
-    covers_partners: Annotated[tuple[PartnerId, ...] | None, _AllOr, Field(strict=False, max_length=50)] = None
-    covers_concerns: Annotated[tuple[ConcernCode, ...] | None, _AllOr, Field(strict=False, max_length=50)] = None
+    covers_partners: Annotated[Annotated[tuple[PartnerId, ...], _LISTED] | None, *_ALL_OR_LISTED] = None
+    covers_concerns: Annotated[Annotated[tuple[ConcernCode, ...], _LISTED] | None, *_ALL_OR_LISTED] = None
     text_version: Label | None = None
     text_language: Language | None = None
     given_on: date | None = None

@@ -6,23 +6,23 @@ from typing import Any, Final, Self
 from pydantic import field_serializer
 
 from services.routing.days import local_day
-from shared.contracts.base import AppointmentId, CaseId, ConcernId, Facts, Instant, PartnerId, ReferralId
+from shared.contracts.base import AppointmentId, CaseId, ConcernId, Instant, PartnerId, ReferralId
 from shared.contracts.codes import DeclineReason, ReferralState, UnplacedReason, WithdrawalReason
 from shared.contracts.intake import CaseFacts, ConcernFacts
 from shared.contracts.routing import CaseProgressed, Standing
-from shared.pipeline.decisions import Aggregate
+from shared.pipeline.decisions import Aggregate, Kept
 
 ENDED: Final = frozenset({ReferralState.DECLINED, ReferralState.WITHDRAWN})
 
 
-class Booking(Facts):
+class Booking(Kept):
     """The appointment a referral was booked for."""
 
     appointment_id: AppointmentId
     starts_at: Instant
 
 
-class Referral(Facts):
+class Referral(Kept):
     """The concerns one partner is asked to take; without a partner they are the office's, in clearing.
 
     `since` is the time the state was reached; `follows` is the declined referral that left these concerns over.

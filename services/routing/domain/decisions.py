@@ -11,7 +11,7 @@ from typing import Final
 from services.routing.agreement import Agreement, Agreements
 from services.routing.domain import partner_queue
 from services.routing.domain.case import Booking, Referral, RoutedCase
-from services.routing.domain.placement import Destination, divide
+from services.routing.domain.placement import Destination, divide, may_stay
 from shared.contracts import Event
 from shared.contracts.base import ConcernId, ReferralId, derived_id
 from shared.contracts.codes import ReferralState, RejectionReason, UnplacedReason, WithdrawalReason
@@ -36,16 +36,17 @@ def route(
 def amend(
     agreements: Agreements, received: Received[CaseAmended], known: RoutedCase | None, now: datetime
 ) -> Decision[RoutedCase]:
-    """Take over the corrected facts and place the concerns that are new.
+    """Take over the corrected facts, then place what is in nobody's hands any more, or not yet.
 
-    What is in hand stays where it is. A concern that was dropped leaves its referral, of which the partner is told
-    only when none is left and the referral is withdrawn.
+    A referral is withdrawn when nothing of it may stay where it is; a partner that keeps some of its concerns is not
+    told of those it lost.
     """
     if known and known.withdrawn:
         return NOTHING
     amended = _new_case(received.event)
     case = known.model_copy(update={"facts": amended.facts}) if known else amended
-    changed = [_without_dropped_concerns(case, referral, now) for referral in case.open_referrals]
+    agreement = agreements.in_force(case.day)
+    changed = [_after_amendment(case, referral, agreement, now) for referral in case.open_referrals]
     told = [
         partner_queue.withdrawn(case, referral, WithdrawalReason.BY_SENDER)
         for referral in changed
@@ -120,11 +121,11 @@ def _new_case(facts: CaseFacts) -> RoutedCase:
     return RoutedCase(id=facts.case_id, facts=CaseFacts(**dict(facts)))
 
 
-def _without_dropped_concerns(case: RoutedCase, referral: Referral, now: datetime) -> Referral:
-    left = tuple(concern.concern_id for concern in case.concerns_of(referral))
-    if not left:
+def _after_amendment(case: RoutedCase, referral: Referral, agreement: Agreement | None, now: datetime) -> Referral:
+    kept = tuple(c.concern_id for c in case.concerns_of(referral) if may_stay(case, c, referral, agreement))
+    if not kept:
         return referral.moved(ReferralState.WITHDRAWN, now, booking=None)
-    return referral.model_copy(update={"concerns": left})
+    return referral.model_copy(update={"concerns": kept})
 
 
 def _answered(

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from services.routing.agreement import OFFICE, Agreement
-from services.routing.domain.case import RoutedCase
+from services.routing.domain.case import Referral, RoutedCase
 from shared.contracts.base import ConcernId, PartnerId
 from shared.contracts.codes import LegalBasisKind, UnplacedReason
 from shared.contracts.intake import ConcernFacts, LegalBasis
@@ -45,6 +45,18 @@ def destination_of(case: RoutedCase, concern: ConcernFacts, agreement: Agreement
         return UnplacedReason.ALL_ASKED
     taker = in_turn(case, takers)
     return UnplacedReason.OFFICE_TASK if taker == OFFICE else taker
+
+
+def may_stay(case: RoutedCase, concern: ConcernFacts, referral: Referral, agreement: Agreement | None) -> bool:
+    """Whether an amended concern stays in the hands it is in.
+
+    A partner gives it back when the legal basis no longer covers it, a consent withdrawn for instance; the office when
+    it waited for a legal basis that has come.
+    """
+    if referral.partner_id:
+        return covers(case.facts.legal_basis, concern.concern_id, referral.partner_id, case.day)
+    waits = referral.unplaced is UnplacedReason.NO_LEGAL_BASIS
+    return not waits or destination_of(case, concern, agreement) is UnplacedReason.NO_LEGAL_BASIS
 
 
 def covers(basis: LegalBasis, concern: ConcernId, partner: PartnerId, on: date) -> bool:

@@ -18,7 +18,7 @@ from routing_builders import (
     state_after,
 )
 
-from services.routing.agreement import Agreements
+from services.routing.agreement import Agreement, Agreements
 from services.routing.domain.decisions import route
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
@@ -33,7 +33,10 @@ from shared.contracts.codes import (
 from shared.contracts.intake import LegalBasis
 from shared.contracts.routing import CaseProgressed, ReferralOffered, ReferralUnplaced
 
-NO_RULES = Agreements(terms=(AGREEMENTS.terms[0].model_copy(update={"rules": ()}),))
+
+def an_agreement(**changes: object) -> Agreements:
+    """The term of January 2017 with something else in it."""
+    return Agreements((Agreement.model_validate(AGREEMENTS.terms[0].model_dump() | changes),))
 
 
 @pytest.mark.parametrize(("day", "partner"), [(MARCH_2017, "awo"), (AUGUST_2017, "diakonie")])
@@ -84,9 +87,8 @@ def test_an_offer_names_agreement_and_rules_and_gives_working_days_from_now() ->
 
 
 def test_a_partner_learns_no_town_and_no_need_beyond_its_agreement() -> None:
-    term = AGREEMENTS.terms[0]
-    partners = tuple(p.model_copy(update={"needs": frozenset({Need.STEP_FREE_ACCESS})}) for p in term.partners)
-    agreements = Agreements(terms=(term.model_copy(update={"partners": partners}),))
+    partners = AGREEMENTS.terms[0].partners
+    agreements = an_agreement(partners=[p.model_dump() | {"needs": [Need.STEP_FREE_ACCESS]} for p in partners])
     case = a_case(
         Concern.DEBT,
         municipality=Municipality.KRIFTEL,
@@ -128,7 +130,9 @@ def test_what_nobody_may_be_asked_for_is_cleared_by_the_office(
 
 
 def test_a_field_without_a_rule_is_cleared_by_the_office() -> None:
-    decision = route(NO_RULES, received(a_case(Concern.DEBT)), None, NOW)
+    agreements = an_agreement(rules=[AGREEMENTS.terms[0].rules[0].model_dump()])
+
+    decision = route(agreements, received(a_case(Concern.DEBT)), None, NOW)
 
     assert [gap.reason for gap in events_of(decision, ReferralUnplaced)] == [UnplacedReason.NO_RULE]
 

@@ -1,12 +1,12 @@
 """What replies, appointments, amendments and withdrawals do to the referrals of a case."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
 from routing_builders import (
     AGREEMENTS,
-    EVERYTHING,
     NOW,
     PERSON,
     a_case,
@@ -47,6 +47,7 @@ from shared.contracts.routing import (
     ReplyRejected,
 )
 from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled
+from shared.envelope import Cause
 from shared.pipeline.decisions import Decision
 
 STARTS_AT: Final = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
@@ -122,19 +123,16 @@ def test_an_acceptance_tells_what_a_booking_needs() -> None:
 
 
 def test_a_declined_concern_goes_to_the_next_partner_as_a_linked_referral() -> None:
-    basis = LegalBasis(kind=LegalBasisKind.CONSENT, partners=("caritas", "diakonie"))
-    case = a_routed_case(Concern.GENERAL, case_id=case_number(4), legal_basis=basis)
+    case = a_routed_case(Concern.GENERAL, case_id=case_number(7))
     first = referral_of(case, "caritas")
 
     decision = declined(case, by="caritas")
 
     assert [event.reason for event in events_of(decision, ReferralDeclined)] == [DeclineReason.CAPACITY]
-    [offer] = events_of(decision, ReferralOffered) or [None]
-    after = state_after(decision)
-    [successor] = after.open_referrals
-    assert successor.follows == first.id
-    assert successor.concerns == first.concerns
-    assert (offer is None) == (successor.partner_id is None)
+    [offer] = events_of(decision, ReferralOffered)
+    successor = referral_of(state_after(decision), "diakonie")
+    assert offer.referral_id == successor.id
+    assert (successor.follows, successor.concerns) == (first.id, first.concerns)
 
 
 def test_who_declined_a_concern_is_not_asked_for_it_again() -> None:
@@ -155,6 +153,16 @@ def test_a_concern_that_every_taker_declined_is_cleared_by_the_office() -> None:
     [gap] = events_of(decision, ReferralUnplaced)
     assert gap.reason is UnplacedReason.ALL_ASKED
     assert gap.concerns == (a_concern(Concern.JOB_SEARCH).concern_id,)
+
+
+def test_partners_that_choose_the_same_id_for_their_replies_leave_two_referrals_behind() -> None:
+    case = a_routed_case(Concern.DEBT, Concern.JOB_SEARCH)
+    chosen = Cause.begin()
+    for partner in ("schuldnerberatung", "awo"):
+        reply = ReplyDeclined(referral_id=referral_of(case, partner).id, reason=DeclineReason.CAPACITY)
+        case = state_after(decline(AGREEMENTS, replace(received(reply, by=partner), cause=chosen), case, NOW))
+
+    assert [len(referral.concerns) for referral in case.open_referrals] == [1, 1]
 
 
 @pytest.mark.parametrize("reply", [accepted, declined])
@@ -298,9 +306,38 @@ def test_a_concern_that_comes_back_is_placed_again() -> None:
     case = a_routed_case(Concern.DEBT, Concern.JOB_SEARCH)
     without = state_after(amended(case, a_concern(Concern.DEBT)))
 
-    decision = amended(without, a_concern(Concern.DEBT), a_concern(Concern.JOB_SEARCH), legal_basis=EVERYTHING)
+    decision = amended(without, a_concern(Concern.DEBT), a_concern(Concern.JOB_SEARCH))
 
     assert partners_asked(decision) == {"awo"}
+
+
+def test_what_waited_for_a_legal_basis_is_placed_when_it_comes() -> None:
+    case = a_routed_case(Concern.DEBT, legal_basis=LegalBasis(kind=LegalBasisKind.NONE))
+
+    decision = amended(case, a_concern(Concern.DEBT), legal_basis=LegalBasis(kind=LegalBasisKind.CONSENT))
+
+    assert partners_asked(decision) == {"schuldnerberatung"}
+    assert [referral.partner_id for referral in state_after(decision).open_referrals] == ["schuldnerberatung"]
+
+
+def test_what_waits_for_a_legal_basis_is_not_told_again_while_there_is_none() -> None:
+    case = a_routed_case(Concern.DEBT, legal_basis=LegalBasis(kind=LegalBasisKind.NONE))
+
+    decision = amended(case, a_concern(Concern.DEBT), languages=("uk",))
+
+    assert [type(event) for event in decision.events] == [CaseProgressed]
+    assert state_after(decision).referrals == case.referrals
+
+
+def test_a_partner_gives_back_what_the_legal_basis_no_longer_covers() -> None:
+    case = state_after(accepted(a_routed_case(Concern.DEBT, Concern.JOB_SEARCH), by="awo"))
+    narrower = LegalBasis(kind=LegalBasisKind.CONSENT, partners=("schuldnerberatung",))
+
+    decision = amended(case, a_concern(Concern.DEBT), a_concern(Concern.JOB_SEARCH), legal_basis=narrower)
+
+    assert [event.partner_id for event in events_of(decision, ReferralWithdrawn)] == ["awo"]
+    assert [gap.reason for gap in events_of(decision, ReferralUnplaced)] == [UnplacedReason.NO_LEGAL_BASIS]
+    assert referral_of(state_after(decision), "schuldnerberatung").state is ReferralState.OFFERED
 
 
 def test_an_amendment_of_an_unknown_case_places_it() -> None:

@@ -1,0 +1,1 @@
+"""The platform beside its peers, measured in one run: `python -m benchmarks [part …]`."""

@@ -1,0 +1,137 @@
+"""Kafka and MongoDB in containers, by testcontainers: the official images, or local ones of the same contract.
+
+Plain `DockerContainer`s: testcontainers' own Kafka module serves one vendor's image, its MongoDB module starts
+without a replica set. Ports of the host are chosen before the start, since a broker has to know the address that it
+advertises, and a container that is started again has to keep it.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from typing import Final
+
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.docker_client import DockerClient
+
+from deploy.embedded.kafka import BROKER_SETTINGS, answers
+from deploy.embedded.mongodb import become_primary, server_options, url
+from deploy.embedded.ports import free_ports
+from deploy.errors import DeployError
+
+_START_SECONDS: Final = 120.0
+_STOP_SECONDS: Final = 20
+_HERE: Final = frozenset({"localhost", "127.0.0.1"})
+_KAFKA_PORT: Final = 9092
+_MONGO_PORT: Final = 27017
+
+
+class ContainerStartError(DeployError):
+    """A container did not come up; the text ends with its log."""
+
+
+class Container(ABC):
+    """One server in a container, with one port."""
+
+    def __init__(self, name: str, image: str, inner_port: int) -> None:
+        self.name = name
+        engine = DockerClient()
+        self.host = "127.0.0.1" if engine.host() in _HERE else engine.host()
+        engine.client.close()
+        [self.port] = free_ports(1)
+        self._container = DockerContainer(image).with_bind_ports(inner_port, self.port)
+        if self.host in _HERE:
+            # An engine on this machine would open the port to the whole network.
+            self._container.ports = {f"{inner_port}/tcp": (self.host, self.port)}  # type: ignore[dict-item]
+        self._exists = False
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Whether the server in it does its work."""
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it."""
+        return f"{self.host}:{self.port}"
+
+    def start(self) -> None:
+        """Start and wait until ready; the first time the container is made. Raises `ContainerStartError`."""
+        if self._exists:
+            self._container.get_wrapped_container().start()
+        else:
+            self._container.start()
+            self._exists = True
+        give_up = time.monotonic() + _START_SECONDS
+        while not self.is_ready():
+            if time.monotonic() > give_up or not self.is_running:
+                log = self._container.get_wrapped_container().logs(tail=15).decode(errors="replace")
+                raise ContainerStartError(
+                    f"{self.name} did not start from {self._container.image}; its log ends with:\n{log}"
+                )
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """SIGTERM, wait, and SIGKILL for what does not end."""
+        self._container.get_wrapped_container().stop(timeout=_STOP_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would be."""
+        self._container.get_wrapped_container().kill()
+
+    def restart(self) -> None:
+        """Stop and start on the same data and port."""
+        self.stop()
+        self.start()
+
+    def discard(self) -> None:
+        """Remove the container with its data."""
+        self._container.stop()
+        self._exists = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the container was started and has not ended."""
+        if not self._exists:
+            return False
+        self._container.reload()
+        return self._container.status == "running"
+
+    def _last_words(self) -> str:
+        log: bytes = self._container.get_wrapped_container().logs(tail=10)
+        return log.decode(errors="replace")
+
+
+class KafkaContainer(Container):
+    """A broker in KRaft mode, configured by the environment variables of the official image."""
+
+    def __init__(self, image: str) -> None:
+        super().__init__("kafka", image, _KAFKA_PORT)
+        self.bootstrap = self.address
+        places = {
+            # The broker speaks to itself inside; what it advertises is only true outside.
+            "listeners": f"PLAINTEXT://:{_KAFKA_PORT},INSIDE://localhost:9094,CONTROLLER://localhost:9093",
+            "advertised.listeners": f"PLAINTEXT://{self.address},INSIDE://localhost:9094",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "INSIDE",
+            "controller.quorum.voters": "1@localhost:9093",
+        }
+        for name, value in {**BROKER_SETTINGS, **places}.items():
+            self._container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
+        self._container.with_env("KAFKA_HEAP_OPTS", "-Xmx512m")
+
+    def is_ready(self) -> bool:
+        """Whether the broker answers."""
+        return answers(self.host, self.port)
+
+
+class MongoContainer(Container):
+    """A mongod as a replica set of its own."""
+
+    def __init__(self, image: str, *, cache_gb: float) -> None:
+        super().__init__("mongod", image, _MONGO_PORT)
+        self.url = url(self.address)
+        self._container.with_command(
+            ["mongod", "--bind_ip_all", "--wiredTigerCacheSizeGB", str(cache_gb), *server_options()]
+        )
+
+    def is_ready(self) -> bool:
+        """Whether it takes writes as the primary of its replica set."""
+        return become_primary(self.address, member=f"127.0.0.1:{_MONGO_PORT}")

@@ -1,0 +1,5 @@
+"""What can keep the platform from starting."""
+
+
+class DeployError(Exception):
+    """The text is one an operator can act upon; it is shown without a trace."""

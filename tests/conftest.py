@@ -1,0 +1,42 @@
+"""What all tests share: one Kafka and one MongoDB for the whole run, started by the first test that asks for them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.backends import Backends
+from deploy.backends import backends as backends_from
+from deploy.embedded.ports import free_ports
+from deploy.settings import BackendSettings
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
+    """Kafka and MongoDB: embedded on free ports by default, or as BACKEND says."""
+    kafka_port, controller_port, mongo_port = free_ports(3)
+    settings = BackendSettings(
+        var_dir=tmp_path_factory.mktemp("backends"),
+        jar_cache=ROOT / "var" / "cache" / "jars",
+        kafka_port=kafka_port,
+        kafka_controller_port=controller_port,
+        mongo_port=mongo_port,
+        mongo_cache_gb=0.25,
+    )
+    found = backends_from(settings)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.discard()
+
+
+@pytest.fixture
+def breakable(backends: Backends) -> Iterator[Backends]:
+    """The same backends for a test that stops or kills them; what it leaves stopped is started for the next test."""
+    if not backends.servers:
+        pytest.skip("BACKEND=external: Kafka and MongoDB are not ours to stop")
+    yield backends
+    backends.start()

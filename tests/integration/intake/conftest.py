@@ -1,0 +1,52 @@
+"""Intake's door on a real MongoDB, in a database of its own; what it would publish stays in the outbox."""
+
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import cast
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from running_intake import Intake
+
+from deploy.backends import Backends
+from services.intake.api import STREAMED, intake_routers
+from services.intake.domain.cases import IntakeCase
+from services.intake.repository import MIGRATIONS, Cases
+from services.intake.settings import IntakeSettings
+from shared import mongo
+from shared.migrations import migrate
+from shared.pipeline import engine, outbox, set_aside
+from shared.pipeline.door import Door
+from shared.pipeline.engine import Engine
+from shared.pipeline.outbox import Publisher
+from shared.web.equipment import equip
+from shared.web.service_token import read_or_create_token
+
+
+class _NoPublisher:
+    def nudge(self, streams: Iterable[str]) -> None:
+        """Nothing is published."""
+
+
+@pytest.fixture(scope="session")
+async def intake(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Intake]:
+    """One intake for all tests of this folder; each test looks at its own cases or at what changed."""
+    token_file: Path = tmp_path_factory.mktemp("intake") / "service-token"
+    settings = IntakeSettings(kafka_bootstrap=backends.kafka, mongo_url=backends.mongo, service_token_file=token_file)
+    client = mongo.connect(settings.mongo_url)
+    database = client[f"intake-{uuid4().hex[:8]}"]
+    await migrate(database, (*engine.MIGRATIONS, *outbox.MIGRATIONS, *set_aside.MIGRATIONS, *MIGRATIONS))
+    running: Engine[IntakeCase] = Engine(database, Cases(database))
+    door = Door(running, cast(Publisher, _NoPublisher()))
+    door.start()
+    app = FastAPI()
+    equip(app, dict, streamed=STREAMED)
+    for router in intake_routers(door, database, settings):
+        app.include_router(router)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http:
+        yield Intake(app, http, database, running, read_or_create_token(token_file))
+    await door.stop()
+    await client.drop_database(database.name)
+    client.close()

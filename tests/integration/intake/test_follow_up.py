@@ -1,0 +1,172 @@
+"""After a case was opened: looked up, listed, amended, withdrawn, and read by those who write messages."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from running_intake import Intake
+from sample_bodies import a_body, a_concern, a_person, a_reference
+
+from services.intake.handlers import on_case_progressed
+from shared.contracts.base import new_id
+from shared.contracts.codes import ReferralState
+from shared.contracts.routing import CaseProgressed, Standing
+from shared.envelope import Cause
+from shared.pipeline.decisions import Command, Received
+
+
+async def opened(intake: Intake, **said: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = (await intake.http.post("/v1/cases", json=a_body(**said))).json()
+    return answer
+
+
+async def events_of(intake: Intake, case_id: str) -> list[str]:
+    rows = intake.database["outbox"].find({"stream": case_id}).sort("sequence")
+    return [row["type"].split(".")[-2] async for row in rows]
+
+
+async def progress(intake: Intake, case: dict[str, Any], sequence: int, state: str) -> None:
+    standing = Standing(
+        referral_id=new_id(),
+        partner_id="vhs",
+        state=ReferralState(state),
+        concerns=(case["concerns"][0]["concern_id"],),
+        since=datetime.now(UTC),
+        appointment_at=datetime(2026, 12, 1, 9, tzinfo=UTC),
+    )
+    event = CaseProgressed(case_id=case["case_id"], standings=(standing,))
+    received = Received(event, Cause.begin(), sequence, "routing.referrals.v1", 0, sequence)
+    await intake.engine.run(
+        [Command(case["case_id"], received.cause, lambda known, now: on_case_progressed(received, known, now))]
+    )
+
+
+async def test_what_became_of_a_concern_is_shown(intake: Intake) -> None:
+    case = await opened(intake)
+
+    await progress(intake, case, 2, "scheduled")
+    await progress(intake, case, 1, "offered")
+
+    [concern] = (await intake.http.get(f"/v1/cases/{case['case_id']}")).json()["concerns"]
+    assert (concern["state"], concern["partner_id"]) == ("scheduled", "vhs")
+    assert concern["appointment_at"] == "2026-12-01T09:00:00.000Z"
+
+
+async def test_an_unknown_case_is_not_found(intake: Intake) -> None:
+    unknown = new_id()
+
+    answers = [
+        await intake.http.get(f"/v1/cases/{unknown}"),
+        await intake.http.post(f"/v1/cases/{unknown}/amend", json={"urgency": "soon"}),
+        await intake.http.post(f"/v1/cases/{unknown}/withdraw", json={"reason": "by_person"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+
+
+async def test_my_cases_come_newest_first_page_by_page(intake: Intake) -> None:
+    staff = a_reference()
+    ids = []
+    for day in (3, 1, 5, 4, 2):
+        body = a_body(
+            channel="import",
+            received_at=(datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=day)).isoformat(),
+            referrer={"organisation": "Jobcenter", "staff_id": staff},
+        )
+        ids.append((await intake.http.post("/v1/cases", json=body)).json()["case_id"])
+
+    pages, cursor = [], None
+    while True:
+        query = {"referrer": staff, "limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = (await intake.http.get("/v1/cases", params=query)).json()
+        pages.append([case["case_id"] for case in page["cases"]])
+        cursor = page["next"]
+        if cursor is None:
+            break
+
+    assert pages == [[ids[2], ids[3]], [ids[0], ids[4]], [ids[1]]]
+
+
+async def test_a_case_is_found_by_the_sender_s_reference(intake: Intake) -> None:
+    reference = a_reference()
+    case = await opened(intake, source_reference=reference)
+
+    found = (await intake.http.get("/v1/cases", params={"source_reference": reference})).json()
+
+    assert [shown["case_id"] for shown in found["cases"]] == [case["case_id"]]
+
+
+async def test_a_list_of_everything_is_refused(intake: Intake) -> None:
+    for query in ({}, {"referrer": "sw-001", "limit": "1000"}, {"referrer": "sw-001", "cursor": "x"}):
+        assert (await intake.http.get("/v1/cases", params=query)).status_code == 422
+
+
+async def test_a_case_is_amended_once_and_withdrawn_once(intake: Intake) -> None:
+    case_id = (await opened(intake))["case_id"]
+    change = {"municipality": "Kriftel", "concerns": [a_concern("debt")], "contact": {"email": "olena@example.org"}}
+
+    for _ in range(2):
+        amended = await intake.http.post(f"/v1/cases/{case_id}/amend", json=change)
+        assert amended.status_code == 200
+    for _ in range(2):
+        withdrawn = await intake.http.post(f"/v1/cases/{case_id}/withdraw", json={"reason": "by_person"})
+        assert withdrawn.json()["withdrawn"]["reason"] == "by_person"
+    late = await intake.http.post(f"/v1/cases/{case_id}/amend", json={"urgency": "soon"})
+
+    assert amended.json()["municipality"] == "Kriftel"
+    assert [concern["code"] for concern in amended.json()["concerns"]] == ["german_course", "debt"]
+    assert await events_of(intake, case_id) == ["opened", "amended", "withdrawn"]
+    assert late.status_code == 409
+    assert late.headers["content-type"] == "application/problem+json"
+
+
+async def test_an_amendment_that_does_not_fit_is_named(intake: Intake) -> None:
+    case_id = (await opened(intake))["case_id"]
+
+    for change, pointer in (
+        ({}, ""),
+        ({"municipality": "Frankfurt"}, "/municipality"),
+        ({"concerns": [a_concern(for_person="p9")]}, "/concerns/0/for_person"),
+        ({"concerns": [a_concern("debt"), a_concern("debt")]}, "/concerns/1"),
+    ):
+        answer = await intake.http.post(f"/v1/cases/{case_id}/amend", json=change)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+    assert await events_of(intake, case_id) == ["opened"]
+
+
+async def names(intake: Intake, ids: list[str], token: str) -> httpx.Response:
+    return await intake.http.post(
+        "/v1/persons:batchGet", json={"person_ids": ids}, headers={"Authorization": f"Bearer {token}"}
+    )
+
+
+async def test_names_are_read_with_the_service_token_only(intake: Intake) -> None:
+    contact = {"phone": "0171 3920067", "email": "olena@example.org", "may_contact_by": ["email"]}
+    persons = [a_person(family_name="Kovalenko"), a_person("p2", "child")]
+    case = await opened(intake, persons=persons, contact=contact, languages={"first": "uk"})
+    ids = [person["person_id"] for person in case["persons"]]
+    await intake.http.post(
+        f"/v1/cases/{case['case_id']}/amend", json={"contact": {**contact, "email": "new@example.org"}}
+    )
+
+    answer = await names(intake, [*ids, new_id()], intake.token)
+
+    by_id = {person["person_id"]: person for person in answer.json()["persons"]}
+    assert set(by_id) == set(ids)
+    assert by_id[ids[0]] == {
+        "person_id": ids[0],
+        "given_name": "Olena",
+        "family_name": "Kovalenko",
+        "phone": "0171 3920067",
+        "email": "new@example.org",
+        "may_contact_by": ["email"],
+        "languages": ["uk"],
+    }
+    for token in ("", "wrong", intake.token[:-1]):
+        refused = await names(intake, ids, token)
+        assert refused.status_code == 401
+        assert "Olena" not in refused.text
+
+
+async def test_no_more_than_five_hundred_names_at_once(intake: Intake) -> None:
+    assert (await names(intake, [new_id() for _ in range(501)], intake.token)).status_code == 422

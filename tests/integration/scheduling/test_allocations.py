@@ -1,0 +1,211 @@
+"""The unique index is the truth: whoever books, restarts or races, a slot is held by one appointment."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pymongo.errors import DuplicateKeyError
+
+from services.scheduling.domain.cases import ScheduledCase
+from services.scheduling.domain.resources import WEEKDAYS, Resource
+from services.scheduling.domain.timetable import Timetable
+from services.scheduling.handlers import on_referral_accepted, on_referral_withdrawn
+from services.scheduling.repository import ScheduledCases
+from shared.contracts.base import derived_id
+from shared.contracts.codes import WithdrawalReason
+from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
+from shared.contracts.scheduling import AppointmentBooked, AppointmentUnavailable
+from shared.envelope import Cause
+from shared.mongo import Database, LostRaceError, transact
+from shared.pipeline.decisions import Command, Done, Received
+from shared.pipeline.engine import Engine
+
+MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = MONDAY
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def the_cases(
+    database: Database, *, seats: int = 1, horizon_days: int = 14, clock: Clock | None = None
+) -> ScheduledCases:
+    """A repository as one instance of the service has it: eight slots a day, each for so many people."""
+    resource = Resource.model_validate(
+        {
+            "id": "awo-1",
+            "partner": "awo",
+            "place": "integrationsbuero",
+            "mode": "on_site",
+            "minutes": 60,
+            "seats": seats,
+            "hours": {weekday: ["08:00-16:00"] for weekday in WEEKDAYS},
+        }
+    )
+    return ScheduledCases(
+        database, Timetable([resource], lead_days=1, horizon_days=horizon_days), clock=clock or Clock()
+    )
+
+
+def accept(number: int) -> Command[ScheduledCase]:
+    """AWO accepted the referral of the `number`-th case."""
+    event = ReferralAccepted(
+        case_id=derived_id("case", str(number)),
+        referral_id=derived_id("referral", str(number)),
+        partner_id="awo",
+        person_id=derived_id("person", str(number)),
+        codes=(),
+        languages=("ar",),
+    )
+    received = _received(event, "accepted", number)
+    return Command(event.case_id, received.cause, lambda case, now: on_referral_accepted(received, case, now))
+
+
+def withdraw(number: int) -> Command[ScheduledCase]:
+    """The `number`-th case was taken back."""
+    event = ReferralWithdrawn(
+        case_id=derived_id("case", str(number)),
+        referral_id=derived_id("referral", str(number)),
+        partner_id="awo",
+        reason=WithdrawalReason.BY_PERSON,
+    )
+    received = _received(event, "withdrawn", number)
+    return Command(event.case_id, received.cause, lambda case, now: on_referral_withdrawn(received, case, now))
+
+
+def _received(event: Any, name: str, number: int) -> Received[Any]:
+    id_ = derived_id(name, str(number))
+    return Received(event, Cause(id_, id_, ""), sequence=0, topic="partner.awo.referrals.v1", partition=0, offset=0)
+
+
+async def held(database: Database) -> list[tuple[str, datetime, int]]:
+    """The slots that are taken, in order."""
+    rows = database["allocations"].find().sort([("starts_at", 1), ("seat", 1)])
+    return [(row["resource_id"], row["starts_at"], row["seat"]) async for row in rows]
+
+
+async def starts_in_cases(database: Database) -> list[datetime]:
+    """When the appointments begin that stand in the cases, in order."""
+    cases = [case async for case in database["cases"].find()]
+    standing = [row for case in cases for row in case["appointments"] if not row["cancelled"]]
+    return sorted(row["starts_at"] for row in standing)
+
+
+async def test_a_booked_slot_is_stored_with_its_case(database: Database) -> None:
+    [outcome], streams = await Engine(database, the_cases(database)).run([accept(1)])
+
+    assert isinstance(outcome, Done)
+    assert [type(event) for event in outcome.decision.events] == [AppointmentBooked]
+    assert streams == {derived_id("case", "1")}
+    assert await held(database) == [("awo-1", datetime(2026, 11, 24, 7, tzinfo=UTC), 0)]
+    stored = await database["cases"].find_one()
+    assert stored
+    assert stored.keys() == {"_id", "version", "sequence", "appointments"}
+
+
+async def test_a_withdrawal_frees_the_slot_for_the_next(database: Database) -> None:
+    clock = Clock()
+    engine = Engine(database, the_cases(database, clock=clock))
+    await engine.run([accept(1), accept(2)])
+    before = await held(database)
+
+    await engine.run([withdraw(1)])
+    assert await held(database) == before[1:]
+    clock.now += ScheduledCases.MEMORY
+    await engine.run([accept(3)])
+
+    assert await held(database) == before
+
+
+async def test_a_booking_withdrawn_in_the_same_batch_holds_nothing(database: Database) -> None:
+    outcomes, _ = await Engine(database, the_cases(database)).run([accept(1), withdraw(1)])
+
+    assert all(isinstance(outcome, Done) and outcome.decision.events for outcome in outcomes)
+    assert await held(database) == []
+
+
+async def test_a_case_of_which_nothing_was_booked_is_numbered_all_the_same(database: Database) -> None:
+    engine = Engine(database, the_cases(database, horizon_days=0))
+
+    [outcome], _ = await engine.run([accept(1)])
+
+    assert isinstance(outcome, Done)
+    assert [type(event) for event in outcome.decision.events] == [AppointmentUnavailable]
+    assert await database["outbox"].count_documents({"sequence": 1}) == 1
+
+
+async def test_two_that_saw_the_same_slot_free_cannot_both_have_it(database: Database) -> None:
+    """Both decide before either stores; the second loses the race and nothing of its batch is stored."""
+    states = []
+    for number in (1, 2):
+        command = accept(number)
+        assert command.key
+        cases = the_cases(database)
+        known = (await cases.load([command.key]))[command.key]
+        booked = command.decide(known, MONDAY).state
+        assert booked
+        states.append((cases, booked.model_copy(update={"version": 1})))
+    (winner, first), (loser, second) = states
+
+    await transact(database, lambda session: winner.save([(0, first)], session))
+    with pytest.raises(LostRaceError):
+        await transact(database, lambda session: loser.save([(0, second)], session))
+
+    assert len(await held(database)) == 1
+    assert await database["cases"].count_documents({}) == 1
+
+
+async def test_the_index_itself_refuses_a_second_holder(database: Database) -> None:
+    slot = {"resource_id": "awo-1", "starts_at": MONDAY, "seat": 0}
+    await database["allocations"].insert_one({"_id": "first", **slot})
+
+    with pytest.raises(DuplicateKeyError):
+        await database["allocations"].insert_one({"_id": "second", **slot})
+
+
+async def test_instances_that_race_book_every_case_once(database: Database) -> None:
+    """Three instances, each with its own idea of what is free, and the same acceptances told to two of them."""
+    engines = [Engine(database, the_cases(database, seats=5)) for _ in range(3)]
+    shares = [range(40), range(40, 80), range(20, 60)]
+
+    async def run(engine: Engine[ScheduledCase], share: range) -> None:
+        for start in range(share.start, share.stop, 10):
+            await engine.run([accept(number) for number in range(start, start + 10)])
+
+    await asyncio.gather(*(run(engine, share) for engine, share in zip(engines, shares, strict=True)))
+
+    slots = Counter(await held(database))
+    assert len(slots) == 80
+    assert set(slots.values()) == {1}
+    assert await starts_in_cases(database) == sorted(start for _, start, _ in slots)
+
+
+async def test_a_full_horizon_is_booked_to_the_last_seat(database: Database) -> None:
+    engine = Engine(database, the_cases(database, seats=2, horizon_days=3))
+
+    outcomes, _ = await engine.run([accept(number) for number in range(40)])
+    more, _ = await engine.run([accept(number) for number in range(40, 60)])
+
+    told = Counter(
+        type(event) for outcome in (*outcomes, *more) if isinstance(outcome, Done) for event in outcome.decision.events
+    )
+    assert told == {AppointmentBooked: 48, AppointmentUnavailable: 12}
+    assert len(set(await held(database))) == 48
+
+
+async def test_an_instance_that_starts_late_finds_the_first_free_slot(database: Database) -> None:
+    await Engine(database, the_cases(database)).run([accept(number) for number in range(100)])
+
+    await Engine(database, the_cases(database)).run([accept(100)])
+
+    first_day = MONDAY + timedelta(days=1)
+    expected = [first_day.replace(hour=7 + hour) + timedelta(days=day) for day in range(13) for hour in range(8)][:101]
+    assert [start for _, start, _ in await held(database)] == expected

@@ -1,0 +1,97 @@
+"""A toy service: it writes down what took effect in a case, in which order, and tells one or two partners of it.
+
+A case says by its first language how it behaves, because an event carries no free text.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+from shared.contracts.codes import WithdrawalReason
+from shared.contracts.intake import CaseAmended, CaseFacts, CaseOpened
+from shared.contracts.routing import ReferralWithdrawn
+from shared.mongo import Database
+from shared.pipeline.decisions import Aggregate, Decision, Reaction, Received
+from shared.pipeline.pipeline import Pipeline
+from shared.pipeline.reading import Subscription
+from shared.pipeline.states import MongoStates
+from shared.settings import ServiceSettings
+
+CASES: Final = "cases"
+PLAIN, TELLS_TWO, RAISES, TOO_LARGE = "uk", "two", "bad", "big"
+HUGE: Final = 10**30
+
+
+class Tally(Aggregate):
+    """What took effect in one case: the ids of the events in order, and an amount that the store may refuse."""
+
+    effects: tuple[str, ...] = ()
+    amount: int = 0
+
+
+class Tallies(MongoStates[Tally]):
+    """The tallies, by case."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, CASES, Tally)
+
+
+class Names:
+    """What belongs to one trial: its service, its topics, its partners."""
+
+    def __init__(self, run: str) -> None:
+        self.service = run
+        self.incoming = f"{run}.cases.v1"
+        self.partner = run
+        self.second_partner = f"{run}-second"
+        self.outgoing = f"partner.{self.partner}.referrals.v1"
+        self.second_outgoing = f"partner.{self.second_partner}.referrals.v1"
+        self.dead_letters = f"{run}.dead-letters.v1"
+
+
+class Counting:
+    """The decision: one more effect, told to whom the case names."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    def __call__(self, received: Received[CaseFacts], known: Tally | None, now: datetime) -> Decision[Tally]:
+        """Count the event; refuse or fail where the case asks for it."""
+        event = received.event
+        behaviour = event.languages[0]
+        if behaviour == RAISES:
+            raise ArithmeticError("the case asks for it")
+        tally = known or Tally(id=event.case_id)
+        after = tally.model_copy(
+            update={
+                "effects": (*tally.effects, received.cause.id),
+                "amount": HUGE if behaviour == TOO_LARGE else tally.amount + 1,
+            }
+        )
+        partners = [self._names.partner, self._names.second_partner][: 2 if behaviour == TELLS_TWO else 1]
+        return Decision(after, tuple(told(partner, event.case_id) for partner in partners))
+
+
+def told(partner_id: str, case_id: str) -> ReferralWithdrawn:
+    """What the toy tells a partner; the case's id serves as the referral's."""
+    return ReferralWithdrawn(
+        partner_id=partner_id, referral_id=case_id, case_id=case_id, reason=WithdrawalReason.BY_SENDER
+    )
+
+
+def reactions(names: Names) -> list[Reaction[Any, Tally]]:
+    """The toy reacts to cases opened and amended in the same way."""
+    counting = Counting(names)
+    return [Reaction(event, counting, lambda case: case.case_id) for event in (CaseOpened, CaseAmended)]
+
+
+def subscription(names: Names) -> Subscription:
+    """The toy reads its own incoming topic."""
+    return Subscription(rf"^{names.incoming}$".replace(".", r"\."), names.service)
+
+
+def pipeline(names: Names, database: Database, kafka: str, mongo: str, *, batch_records: int = 1000) -> Pipeline[Tally]:
+    """The toy, ready to be started."""
+    settings = ServiceSettings(kafka_bootstrap=kafka, mongo_url=mongo, port=1, batch_records=batch_records)
+    return Pipeline(
+        names.service, settings, database, Tallies(database), reactions(names), [subscription(names)], migrations=()
+    )

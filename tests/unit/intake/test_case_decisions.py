@@ -1,0 +1,224 @@
+"""What follows from opening, amending and withdrawing a case, and from its progress."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from intake_builders import NOW, a_case, a_concern, a_person, an_open_case
+
+from services.intake.domain.cases import IntakeCase
+from services.intake.domain.decisions import amend_case, note_progress, open_case, withdraw_case
+from services.intake.domain.persons import for_messages
+from services.intake.domain.requests import Amendment
+from services.intake.domain.views import shown
+from shared.contracts.base import new_id
+from shared.contracts.codes import ReferralState, WithdrawalReason
+from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn
+from shared.contracts.routing import CaseProgressed, Standing
+from shared.pipeline.decisions import Decision
+
+DENOMINATIONAL = ("caritas", "diakonie")
+
+
+def opened(**said: Any) -> CaseOpened:
+    [event] = open_case(a_case(**said), new_id(), NOW, DENOMINATIONAL).events
+    assert isinstance(event, CaseOpened)
+    return event
+
+
+def amended(case: IntakeCase | None, **said: Any) -> Decision[IntakeCase]:
+    return amend_case(Amendment.model_validate_json(json.dumps(said)), case, NOW)
+
+
+def test_an_opened_case_travels_in_codes_only() -> None:
+    persons = [
+        a_person(family_name="Kovalenko", nationality="UA"),
+        a_person("p2", "child", given_name="Taras", birth_date="2015-06-01"),
+    ]
+    contact = {"phone": "0171 3920067", "email": "olena@example.org", "may_contact_by": ["email"]}
+    event = opened(
+        persons=persons,
+        contact=contact,
+        address={"street": "Musterweg 1", "postcode": "65760", "town": "Eschborn"},
+        concerns=[a_concern("debt", note="4.700 Euro"), a_concern("childcare", "p2")],
+        free_text="KANARI",
+    )
+
+    sent = event.model_dump_json()
+    assert [concern.age_band for concern in event.concerns] == ["27-64", "6-11"]
+    assert event.concerns[0].person_id == event.person_id != event.concerns[1].person_id
+    for secret in ("Olena", "Kovalenko", "Taras", "3920067", "@", "Musterweg", "4.700", "KANARI", "1990", "UA"):
+        assert secret not in sent
+
+
+def test_the_age_is_that_of_the_day_the_case_was_received() -> None:
+    event = opened(persons=[a_person(birth_date="1998-03-01")], received_at="2017-03-20T09:00:00Z", channel="import")
+
+    assert event.concerns[0].age_band == "18-26"
+    assert event.received_at.isoformat() == "2017-03-20T09:00:00+00:00"
+
+
+def test_a_wish_travels_as_what_it_means() -> None:
+    event = opened(wishes=["not_denominational", "female_counsellor"])
+
+    assert event.excluded_partners == DENOMINATIONAL
+    assert event.needs == ("female_counsellor",)
+    assert "denominational" not in event.model_dump_json()
+
+
+def test_messages_try_what_is_read_first() -> None:
+    assert opened(languages={"first": "ku", "reads": "tr", "also": ["de", "ku"]}).languages == ("tr", "ku", "de")
+    assert opened(languages={"first": "ku", "reads": None}).languages == ("ku",)
+
+
+def test_a_legal_basis_covers_the_concerns_it_names() -> None:
+    event = opened(
+        concerns=[a_concern("debt"), a_concern("german_course")],
+        legal_basis={
+            "kind": "consent",
+            "covers_partners": ["awo"],
+            "covers_concerns": ["debt"],
+            "expires_on": "2027-01-01",
+        },
+    )
+
+    assert event.legal_basis.partners == ("awo",)
+    assert event.legal_basis.concerns == (event.concerns[0].concern_id,)
+    assert str(event.legal_basis.valid_until) == "2027-01-01"
+    assert opened(legal_basis={"kind": "consent", "covers_concerns": "all"}).legal_basis.concerns is None
+
+
+def test_a_consent_that_was_withdrawn_is_no_ground() -> None:
+    event = opened(
+        channel="import",
+        received_at="2017-03-20T09:00:00Z",
+        legal_basis={"kind": "consent", "withdrawn_on": "2018-01-01"},
+    )
+
+    assert event.legal_basis.kind == "none"
+
+
+def test_names_and_notes_stand_in_the_vault_only() -> None:
+    case = an_open_case(concerns=[a_concern(note="hört schlecht")], free_text="KANARI")
+
+    [record] = case.new_records
+    assert record["identity"]["given_name"] == "Olena"
+    assert record["notes"] == {
+        "concerns": {case.concerns[0].concern_id: "hört schlecht"},
+        "free_text": "KANARI",
+    }
+    kept = case.model_dump_json()
+    assert "Olena" not in kept
+    assert "KANARI" not in kept
+
+
+def test_a_message_gets_names_contact_and_languages() -> None:
+    contact = {"phone": None, "email": "olena@example.org", "may_contact_by": ["email"]}
+    case = an_open_case(
+        persons=[a_person(), a_person("p2", "child", family_name="Kovalenko")],
+        contact=contact,
+        languages={"first": "uk", "also": ["de"]},
+    )
+
+    main, child = map(for_messages, case.new_records)
+    assert main == {
+        "person_id": case.person_id,
+        "given_name": "Olena",
+        "family_name": "",
+        "phone": None,
+        "email": "olena@example.org",
+        "may_contact_by": ["email"],
+        "languages": ("uk", "de"),
+    }
+    assert (child["family_name"], child["email"], child["languages"]) == ("Kovalenko", None, ())
+
+
+def test_an_amendment_tells_the_whole_state() -> None:
+    case = an_open_case()
+
+    decision = amended(
+        case, municipality="Kriftel", concerns=[a_concern("debt", note="Strom")], languages={"first": "uk"}
+    )
+
+    [event] = decision.events
+    assert isinstance(event, CaseAmended)
+    assert (event.municipality, event.languages) == ("Kriftel", ("uk",))
+    assert [concern.code for concern in event.concerns] == ["german_course", "debt"]
+    assert decision.state is not None
+    [change] = decision.state.changed_records
+    assert change["_id"] == case.person_id
+    assert change[f"notes.concerns.{event.concerns[1].concern_id}"] == "Strom"
+    assert "Strom" not in event.model_dump_json()
+
+
+def test_an_amendment_that_came_before_changes_nothing() -> None:
+    case = an_open_case()
+    once = amended(case, urgency="urgent", concerns=[a_concern("debt")]).state
+
+    assert amended(once, urgency="urgent", concerns=[a_concern("debt")]) == Decision()
+
+
+def test_a_new_contact_is_no_event() -> None:
+    decision = amended(an_open_case(), contact={"phone": "0171 3920067"})
+
+    assert decision.events == ()
+    assert decision.state is not None
+    assert decision.state.changed_records[0]["contact.phone"] == "0171 3920067"
+
+
+def test_an_amendment_for_nobody_is_refused() -> None:
+    decision = amended(an_open_case(), concerns=[a_concern(for_person="p9")])
+
+    assert decision.state is None
+    assert decision.answer is not None
+    assert decision.answer["errors"][0]["pointer"] == "/concerns/0/for_person"
+
+
+def test_a_case_is_withdrawn_once_and_then_stays() -> None:
+    first = withdraw_case(WithdrawalReason.BY_PERSON, an_open_case(), NOW)
+    again = withdraw_case(WithdrawalReason.BY_SENDER, first.state, NOW)
+    later = amended(first.state, urgency="soon")
+
+    assert isinstance(first.events[0], CaseWithdrawn)
+    assert again == Decision()
+    assert later.answer == {"refused": "withdrawn-case", "errors": []}
+
+
+def test_an_unknown_case_is_refused() -> None:
+    assert withdraw_case(WithdrawalReason.BY_PERSON, None, NOW).answer == {"refused": "unknown-case", "errors": []}
+    assert amended(None, urgency="soon").answer == {"refused": "unknown-case", "errors": []}
+
+
+def a_standing(case: IntakeCase, state: str, partner_id: str | None, days: int = 0) -> Standing:
+    return Standing(
+        referral_id=new_id(),
+        partner_id=partner_id,
+        state=ReferralState(state),
+        concerns=(case.concerns[0].concern_id,),
+        since=NOW + timedelta(days=days),
+    )
+
+
+def test_only_newer_progress_counts() -> None:
+    case = an_open_case()
+    newer = CaseProgressed(case_id=case.id, standings=(a_standing(case, "accepted", "vhs"),))
+    older = CaseProgressed(case_id=case.id, standings=(a_standing(case, "offered", "vhs"),))
+
+    known = note_progress(newer, 7, case).state
+
+    assert known is not None
+    assert known.standings[0].state == "accepted"
+    assert note_progress(older, 6, known) == Decision()
+    assert note_progress(newer, 7, known) == Decision()
+    assert note_progress(newer, 8, None) == Decision()
+
+
+def test_a_concern_shows_the_partner_asked_last() -> None:
+    case = an_open_case()
+    standings = (a_standing(case, "declined", "caritas", days=1), a_standing(case, "offered", "diakonie"))
+    known = note_progress(CaseProgressed(case_id=case.id, standings=standings), 1, case).state
+
+    assert shown(case)["concerns"][0]["state"] == "received"
+    assert known is not None
+    [concern] = shown(known)["concerns"]
+    assert (concern["state"], concern["partner_id"]) == ("offered", "diakonie")

@@ -1,0 +1,48 @@
+"""What no single field shows is named by its place as well."""
+
+from typing import Any
+
+import pytest
+from intake_builders import NOW, a_case, a_concern, a_person
+
+from services.intake.domain.contradictions import contradictions_in
+
+
+def places(*, imported: bool = False, **said: Any) -> list[str]:
+    return [fault.where for fault in contradictions_in(a_case(**said), NOW, imported=imported)]
+
+
+def test_a_plain_case_has_none() -> None:
+    assert places() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ({"persons": [a_person(relation="child")]}, "/persons"),
+        ({"persons": [a_person(), a_person("p2")]}, "/persons"),
+        ({"persons": [a_person(), a_person(relation="child")]}, "/persons/1/ref"),
+        ({"persons": [a_person(birth_date="2026-11-24")]}, "/persons/0/birth_date"),
+        ({"persons": [a_person(birth_date=None, birth_year=2027)]}, "/persons/0/birth_year"),
+        ({"persons": [a_person(birth_date="1990-01-01", birth_year=1991)]}, "/persons/0/birth_year"),
+        ({"concerns": [a_concern(for_person="p9")]}, "/concerns/0/for_person"),
+        ({"concerns": [a_concern(), a_concern("debt"), a_concern()]}, "/concerns/2"),
+        ({"legal_basis": {"kind": "consent", "given_on": "2026-11-24"}}, "/legal_basis/given_on"),
+        ({"legal_basis": {"kind": "consent", "withdrawn_on": "2026-11-24"}}, "/legal_basis/withdrawn_on"),
+        ({"received_at": "2017-02-10T08:46:27+01:00"}, "/received_at"),
+    ],
+)
+def test_a_contradiction_is_named(said: dict[str, Any], place: str) -> None:
+    assert places(**said) == [place]
+
+
+def test_the_same_concern_of_two_persons_is_no_repetition() -> None:
+    assert (
+        places(persons=[a_person(), a_person("p2", "child")], concerns=[a_concern(), a_concern(for_person="p2")]) == []
+    )
+
+
+def test_only_an_import_says_when_a_case_was_received_and_only_in_the_past() -> None:
+    assert places(received_at="2017-02-10T08:46:27+01:00", imported=True) == []
+    assert places(received_at="2017-02-10T08:46:27+01:00", channel="import") == []
+    assert places(received_at="2026-11-23T12:00:01Z", imported=True) == ["/received_at"]

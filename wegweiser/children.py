@@ -1,0 +1,58 @@
+"""The platform's own processes: services, and the sample consumers that stand for the partners' software."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import httpx
+
+from deploy.embedded.daemon import Daemon, Home
+from wegweiser.settings import SAMPLE_PARTNER
+
+_ANSWER_SECONDS: Final = 2.0
+
+
+class ServiceProcess(Daemon):
+    """One of the four services; stopping it lets it finish its batch."""
+
+    stop_seconds = 45.0
+
+    def __init__(self, name: str, home: Home, *, port: int, environment: Mapping[str, str]) -> None:
+        super().__init__(name, home, ports=(port,))
+        self._ready_url = f"http://127.0.0.1:{port}/health/ready"
+        self._environment = {**environment, "HOST": "127.0.0.1", "PORT": str(port)}
+
+    def command(self) -> Sequence[str]:
+        """The same command an operator would type."""
+        return [sys.executable, "-m", "wegweiser", "service", self.name]
+
+    def environment(self) -> Mapping[str, str]:
+        """Where everything is."""
+        return self._environment
+
+    def is_ready(self) -> bool:
+        """Whether it says so itself: joined its group and polled."""
+        try:
+            return httpx.get(self._ready_url, timeout=_ANSWER_SECONDS).is_success
+        except httpx.HTTPError:
+            return False
+
+
+class PartnerProcess(Daemon):
+    """A sample consumer of one partner, a program that knows nothing of ours."""
+
+    def __init__(self, partner_id: str, home: Home, *, kafka: str) -> None:
+        super().__init__(f"partner-{partner_id}", home)
+        self._environment = {"KAFKA_BOOTSTRAP": kafka, "PARTNER_ID": partner_id}
+
+    def command(self) -> Sequence[str]:
+        """The example as a partner's developer would start it."""
+        return [sys.executable, str(SAMPLE_PARTNER)]
+
+    def environment(self) -> Mapping[str, str]:
+        """All it is told."""
+        return self._environment
+
+    def is_ready(self) -> bool:
+        """It has no door to knock at; its queue waits for it."""
+        return True

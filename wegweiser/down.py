@@ -1,0 +1,31 @@
+"""`wegweiser down`: end what `wegweiser run` started from this folder."""
+
+from typing import Final
+
+import typer
+
+from deploy.embedded.daemon import Home
+from wegweiser.platform import PID_FILE
+from wegweiser.settings import PlatformSettings
+
+_PLATFORM_SECONDS: Final = 120.0
+_CHILD_SECONDS: Final = 45.0
+_LAST: Final = ("mail", "kafka", "mongod")
+
+
+def down() -> None:
+    """Stop the platform, and whatever an earlier one left behind when it was killed itself."""
+    home = Home(PlatformSettings().var_dir)
+    if pid := home.pid_file(PID_FILE).end(patience=_PLATFORM_SECONDS):
+        typer.echo(f"the platform (process {pid}) is stopped")
+    left = [name for name in _in_order(home) if home.pid_file(name).end(patience=_CHILD_SECONDS)]
+    if left:
+        typer.echo(f"left by a platform that was killed, now stopped: {', '.join(left)}")
+    if not pid and not left:
+        typer.echo("nothing of the platform runs")
+
+
+def _in_order(home: Home) -> list[str]:
+    """Children that are remembered: what others need comes last."""
+    remembered = {file.stem for file in home.run.glob("*.pid")}
+    return [*sorted(remembered.difference(_LAST)), *(name for name in _LAST if name in remembered)]

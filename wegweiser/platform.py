@@ -1,0 +1,91 @@
+"""The whole platform on this machine: its processes, their order, and the file that tells others where they are."""
+
+import os
+from typing import Final
+
+from deploy.backends import Server, backends
+from deploy.embedded.daemon import Home
+from deploy.embedded.mail import MailSink
+from deploy.errors import DeployError
+from services.routing.agreement import load_agreements
+from shared.topics import SERVICES, provision, topics_for
+from wegweiser.children import PartnerProcess, ServiceProcess
+from wegweiser.settings import AGREEMENTS, PlatformSettings
+from wegweiser.supervisor import Say, Supervisor
+
+PID_FILE: Final = "platform"
+
+
+class AlreadyRunningError(DeployError):
+    """A platform was started from this folder and still runs."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(f"the platform runs already (process {pid}); `make down` ends it")
+
+
+def partners() -> list[str]:
+    """Every partner that any term of the agreement names."""
+    return sorted({partner.id for term in load_agreements(AGREEMENTS).terms for partner in term.partners})
+
+
+class Platform:
+    """Kafka, MongoDB, a mail sink, the services and the sample partners."""
+
+    def __init__(self, settings: PlatformSettings, say: Say) -> None:
+        home = Home(settings.var_dir)
+        self._settings = settings
+        self._say = say
+        self._supervisor = Supervisor(say)
+        self._pid_file = home.pid_file(PID_FILE)
+        self._partner_ids = partners()
+        self.backends = backends(settings)
+        self._mail = MailSink(home, port=settings.smtp_port, folder=settings.mail_folder)
+        self._services = [
+            ServiceProcess(name, home, port=settings.port_of(name), environment=self.environment) for name in SERVICES
+        ]
+        self._partners = [PartnerProcess(id_, home, kafka=self.backends.kafka) for id_ in self._partner_ids]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of ours, or anybody else's, has to know to join."""
+        return {
+            "KAFKA_BOOTSTRAP": self.backends.kafka,
+            "MONGO_URL": self.backends.mongo,
+            **self._settings.urls,
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(self._settings.smtp_port),
+            "MAIL_FROM": self._settings.mail_from,
+            "SERVICE_TOKEN_FILE": str((self._settings.var_dir / "service-token").absolute()),
+        }
+
+    def claim(self) -> None:
+        """Say that we are the platform of this folder; raises `AlreadyRunningError`."""
+        pid = self._pid_file.read()
+        if pid is not None:
+            raise AlreadyRunningError(pid)
+        self._pid_file.write(os.getpid())
+
+    async def start(self) -> None:
+        """Start everything but the partners, in the order in which each needs the other; raises `DeployError`."""
+        self._say("starting Kafka, MongoDB and a mail sink …")
+        await self._supervisor.start(*self.backends.servers, self._mail)
+        made = await provision(self.backends.kafka, topics_for(self._partner_ids))
+        self._say(f"{len(made)} topics made" if made else "the topics of an earlier run are there")
+        self._say("starting the services …")
+        await self._supervisor.start(*self._services)
+        self._write_environment()
+
+    async def start_partners(self) -> None:
+        """Start the consumers that stand for the partners."""
+        await self._supervisor.start(*self._partners)
+        self._say(f"sample partners consume: {', '.join(self._partner_ids)}")
+
+    async def stop(self) -> None:
+        """Partners first, then the services, which drain, then what they need."""
+        order: list[list[Server]] = [[*self._partners], [*self._services], [self._mail]]
+        await self._supervisor.stop([*order, *([server] for server in self.backends.servers)])
+        self._pid_file.remove()
+
+    def _write_environment(self) -> None:
+        file = self._settings.var_dir / "platform.env"
+        file.write_text("".join(f"{name}={value}\n" for name, value in self.environment.items()))

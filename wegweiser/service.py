@@ -1,0 +1,55 @@
+"""`wegweiser service NAME`: one service in the foreground, as every deployment starts it."""
+
+from enum import StrEnum
+from importlib import import_module
+from typing import Annotated, Any, Final
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+
+from deploy.embedded.ports import PortTakenError, holder_of
+
+_OPEN_REQUESTS_SECONDS: Final = 10
+
+
+class ServiceName(StrEnum):
+    """The services there are."""
+
+    INTAKE = "intake"
+    ROUTING = "routing"
+    SCHEDULING = "scheduling"
+    NOTIFY = "notify"
+
+
+def service(name: Annotated[ServiceName, typer.Argument(help="which one")]) -> None:
+    """Run one service until SIGTERM; its settings come from the environment."""
+    application = _application(name)
+    settings = application.state.settings
+    if holder := holder_of(settings.port):
+        _refuse(str(PortTakenError(name, settings.port, holder, earlier_run=False)))
+    uvicorn.run(
+        application,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,  # the services write their own line a request, without what a URL may tell
+        log_config=None,
+        timeout_graceful_shutdown=_OPEN_REQUESTS_SECONDS,
+    )
+
+
+def _application(name: ServiceName) -> Any:
+    try:
+        return import_module(f"services.{name}.app").create_app()
+    except ValidationError as error:
+        wrong = ", ".join(f"{problem['loc'][0]!s}".upper() + f" ({problem['msg']})" for problem in error.errors())
+        _refuse(f"{name} cannot start; its environment lacks or misstates: {wrong}")
+
+
+def _refuse(why: str) -> None:
+    typer.echo(why, err=True)
+    raise typer.Exit(1)
