@@ -13,7 +13,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
 from deploy.embedded.kafka import BROKER_SETTINGS, answers
-from deploy.embedded.mongodb import become_primary, server_options, url
+from deploy.embedded.mongodb import REPLICA_SET, become_primary, server_options
 from deploy.embedded.ports import free_ports
 from deploy.errors import DeployError
 
@@ -127,7 +127,8 @@ class MongoContainer(Container):
 
     def __init__(self, image: str, *, cache_gb: float) -> None:
         super().__init__("mongod", image, _MONGO_PORT)
-        self.url = url(self.address)
+        # Directly: the member is named by its address inside the container.
+        self.url = f"mongodb://{self.address}/?replicaSet={REPLICA_SET}&directConnection=true"
         self._container.with_command(
             ["mongod", "--bind_ip_all", "--wiredTigerCacheSizeGB", str(cache_gb), *server_options()]
         )

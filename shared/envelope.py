@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from shared.contracts import BY_TYPE
-from shared.contracts.base import UUID_PATTERN, derived_id, new_id
+from shared.contracts.base import UUID_PATTERN, derived_id, new_id, schema_of
 from shared.contracts.codes import SetAsideReason
 from shared.topics import is_from_outside
 
@@ -93,7 +92,7 @@ def headers_of(row: dict[str, Any], source: str) -> list[tuple[str, bytes]]:
         ("ce_type", row["type"].encode()),
         ("ce_subject", row["subject"].encode()),
         ("ce_time", rfc3339(row["time"]).encode()),
-        ("ce_dataschema", BY_TYPE[row["type"]].schema.encode()),
+        ("ce_dataschema", schema_of(row["type"]).encode()),
         ("content-type", b"application/json"),
         ("ce_sequence", str(row["sequence"]).encode()),
         ("ce_correlationid", row["correlation_id"].encode()),

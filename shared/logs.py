@@ -4,6 +4,7 @@ Errors of drivers and validators print whole documents, so an exception is logge
 only, never by its text. That holds for the lines of libraries as well, which all pass through here.
 """
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -32,11 +33,7 @@ def configure(service: str, log_format: LogFormat, stream: TextIO = sys.stdout) 
         line["service"] = service
         return line
 
-    render: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty())
-        if readable
-        else structlog.processors.JSONRenderer(ensure_ascii=False, default=_plain)
-    )
+    render: structlog.typing.Processor = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if readable else as_json
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -54,6 +51,11 @@ def configure(service: str, log_format: LogFormat, stream: TextIO = sys.stdout) 
     # Below WARNING, drivers log commands and documents.
     logging.basicConfig(handlers=[LibraryLines()], level=logging.WARNING, force=True)
     sys.excepthook = _log_crash
+
+
+def as_json(_: Any, __: str, line: MutableMapping[str, Any]) -> str:
+    """The line as one JSON object."""
+    return _JSON.encode(line)
 
 
 class LibraryLines(logging.Handler):
@@ -87,6 +89,9 @@ def keep_plain(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMappin
 
 def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else type(value).__name__
+
+
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, default=_plain)  # made once: a line a request
 
 
 def _text_of(record: logging.LogRecord) -> str:

@@ -48,6 +48,10 @@ class LostRaceError(StoreError):
     """Another writer was first: reload and decide again."""
 
 
+class KeyTakenError(LostRaceError):
+    """A unique key is taken, by a writer that has finished."""
+
+
 class RefusedError(StoreError):
     """The store will never take this: one of the documents is at fault."""
 
@@ -74,11 +78,12 @@ def translate(error: Exception) -> StoreError:
         return error
     name = type(error).__name__
     if isinstance(error, DuplicateKeyError):
-        return LostRaceError(f"{name}: a unique key is taken")
+        return KeyTakenError(f"{name}: a unique key is taken")
     if isinstance(error, BulkWriteError):
         codes = {failure.get("code") for failure in error.details.get("writeErrors", ())}
         if codes & {_DUPLICATE_KEY, _WRITE_CONFLICT}:
-            return LostRaceError(f"{name}: codes {sorted(map(str, codes))}")
+            lost = KeyTakenError if _WRITE_CONFLICT not in codes else LostRaceError
+            return lost(f"{name}: codes {sorted(map(str, codes))}")
         if codes and not codes & _NOT_THE_RECORDS_FAULT:
             return RefusedError(f"{name}: codes {sorted(map(str, codes))}")
         return UnavailableError(f"{name}: codes {sorted(map(str, codes))}")
@@ -139,8 +144,10 @@ async def _commit(session: Session) -> None:
         try:
             await session.commit_transaction()
         except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult") or loop.time() > give_up:
+            if not error.has_error_label("UnknownTransactionCommitResult"):
                 raise
+            if loop.time() > give_up:  # whatever the error is called: it may be stored all the same
+                raise UnavailableError(f"{type(error).__name__}: commit with unknown result") from None
             await asyncio.sleep(0.2)
         else:
             return

@@ -43,7 +43,12 @@ class PartnerProcess(Daemon):
 
     def __init__(self, partner_id: str, home: Home, *, kafka: str) -> None:
         super().__init__(f"partner-{partner_id}", home)
-        self._environment = {"KAFKA_BOOTSTRAP": kafka, "PARTNER_ID": partner_id}
+        self._data = home.data(self.name)
+        self._environment = {
+            "KAFKA_BOOTSTRAP": kafka,
+            "PARTNER_ID": partner_id,
+            "STATE_FILE": str(self._data / "known.sqlite"),
+        }
 
     def command(self) -> Sequence[str]:
         """The example as a partner's developer would start it."""
@@ -52,6 +57,10 @@ class PartnerProcess(Daemon):
     def environment(self) -> Mapping[str, str]:
         """All it is told."""
         return self._environment
+
+    def prepare(self) -> None:
+        """Make the place where it remembers what it has dealt with."""
+        self._data.mkdir(parents=True, exist_ok=True)
 
     def is_ready(self) -> bool:
         """It has no door to knock at; its queue waits for it."""

@@ -13,6 +13,11 @@ COMMANDS: Final[Mapping[str, str]] = {
     "down": "wegweiser.down:down",
     "service": "wegweiser.service:service",
     "import": "wegweiser.import_cases:import_cases",
+    "trace": "wegweiser.trace:trace",
+    "tail": "wegweiser.tail:tail",
+    "lag": "wegweiser.lag:lag",
+    "dead-letters": "wegweiser.dead_letters:dead_letters",
+    "rewind": "wegweiser.rewind:rewind",
     "schemas": "wegweiser.contracts:schemas",
     "asyncapi": "wegweiser.contracts:asyncapi",
 }

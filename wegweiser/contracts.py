@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,23 +15,14 @@ from shared.asyncapi import asyncapi as document_of
 from shared.contracts.schemas import BreakingChangeError, publish
 from shared.pipeline.decisions import Reaction
 from shared.pipeline.reading import Subscription
+from wegweiser.service import ServiceName
 
-
-class Service(StrEnum):
-    """A service that has a document."""
-
-    INTAKE = "intake"
-    ROUTING = "routing"
-    SCHEDULING = "scheduling"
-    NOTIFY = "notify"
-
-
-_READS: Final[Mapping[Service, tuple[Sequence[Reaction[Any, Any]], Sequence[Subscription]]]] = {
-    Service.INTAKE: (intake.REACTIONS, intake.SUBSCRIPTIONS),
+_READS: Final[Mapping[ServiceName, tuple[Sequence[Reaction[Any, Any]], Sequence[Subscription]]]] = {
+    ServiceName.INTAKE: (intake.REACTIONS, intake.SUBSCRIPTIONS),
     # What routing decides depends on the agreements; what it reads does not.
-    Service.ROUTING: (routing.reactions(Agreements(())), routing.SUBSCRIPTIONS),
-    Service.SCHEDULING: (scheduling.REACTIONS, scheduling.SUBSCRIPTIONS),
-    Service.NOTIFY: (notify.REACTIONS, notify.SUBSCRIPTIONS),
+    ServiceName.ROUTING: (routing.reactions(Agreements(())), routing.SUBSCRIPTIONS),
+    ServiceName.SCHEDULING: (scheduling.REACTIONS, scheduling.SUBSCRIPTIONS),
+    ServiceName.NOTIFY: (notify.REACTIONS, notify.SUBSCRIPTIONS),
 }
 
 
@@ -49,7 +39,7 @@ def schemas() -> None:
         typer.echo(f"written: {type_}")
 
 
-def asyncapi(service: Annotated[Service, typer.Argument(help="the service")]) -> None:
+def asyncapi(service: Annotated[ServiceName, typer.Argument(help="the service")]) -> None:
     """Print what a service sends and receives, as AsyncAPI 3.0; nothing needs to run for it."""
     reactions, subscriptions = _READS[service]
     document = document_of(service, [reaction.event for reaction in reactions], subscriptions)

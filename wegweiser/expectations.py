@@ -23,7 +23,7 @@ def unmet(intake_url: str, expected: Path) -> list[str]:
     with httpx.Client(base_url=intake_url, timeout=PATIENCE) as intake:
         for reference, expectation in json.loads(expected.read_text(encoding="utf-8")).items():
             answer = intake.get("/v1/cases", params={"source_reference": reference}).raise_for_status()
-            lines += unmet_of(expectation, answer.json()["items"], reference)
+            lines += unmet_of(expectation, answer.json()["cases"], reference)
     return lines
 
 

@@ -1,7 +1,12 @@
 """The whole platform on this machine: its processes, their order, and the file that tells others where they are."""
 
+import asyncio
 import os
+import re
+import shlex
 from typing import Final
+
+from aiokafka.errors import KafkaError
 
 from deploy.backends import Server, backends
 from deploy.embedded.daemon import Home
@@ -14,6 +19,8 @@ from wegweiser.settings import AGREEMENTS, PlatformSettings
 from wegweiser.supervisor import Say, Supervisor
 
 PID_FILE: Final = "platform"
+_PAUSE_SECONDS: Final = 1.0
+_PLAIN: Final = re.compile(r"[\w@%+=:,./?-]*")
 
 
 class AlreadyRunningError(DeployError):
@@ -36,6 +43,7 @@ class Platform:
         self._settings = settings
         self._say = say
         self._supervisor = Supervisor(say)
+        self._address_file = settings.var_dir / "platform.env"
         self._pid_file = home.pid_file(PID_FILE)
         self._partner_ids = partners()
         self.backends = backends(settings)
@@ -64,16 +72,25 @@ class Platform:
         if pid is not None:
             raise AlreadyRunningError(pid)
         self._pid_file.write(os.getpid())
+        self._address_file.unlink(missing_ok=True)
 
     async def start(self) -> None:
         """Start everything but the partners, in the order in which each needs the other; raises `DeployError`."""
         self._say("starting Kafka, MongoDB and a mail sink …")
         await self._supervisor.start(*self.backends.servers, self._mail)
-        made = await provision(self.backends.kafka, topics_for(self._partner_ids))
+        made = await self._provision()
         self._say(f"{len(made)} topics made" if made else "the topics of an earlier run are there")
         self._say("starting the services …")
         await self._supervisor.start(*self._services)
         self._write_environment()
+
+    async def _provision(self) -> list[str]:
+        while True:
+            try:
+                return await provision(self.backends.kafka, topics_for(self._partner_ids))
+            except KafkaError as error:
+                self._say(f"Kafka does not answer ({type(error).__name__}); asking again")
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def start_partners(self) -> None:
         """Start the consumers that stand for the partners."""
@@ -84,8 +101,15 @@ class Platform:
         """Partners first, then the services, which drain, then what they need."""
         order: list[list[Server]] = [[*self._partners], [*self._services], [self._mail]]
         await self._supervisor.stop([*order, *([server] for server in self.backends.servers)])
+        self._address_file.unlink(missing_ok=True)
         self._pid_file.remove()
 
     def _write_environment(self) -> None:
-        file = self._settings.var_dir / "platform.env"
-        file.write_text("".join(f"{name}={value}\n" for name, value in self.environment.items()))
+        self._address_file.write_text(
+            "".join(f"{name}={_for_a_shell(value)}\n" for name, value in self.environment.items())
+        )
+
+
+def _for_a_shell(value: str) -> str:
+    """Quoted only where a shell needs it: other readers of such files take quotation marks for a part of the value."""
+    return value if _PLAIN.fullmatch(value) else shlex.quote(value)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from deploy.backends import Server
-from deploy.errors import DeployError
+from deploy.errors import DeployError, KilledError
 
 Say = Callable[[str], None]
 """Shows one line to whoever watches."""
@@ -32,9 +32,8 @@ class Supervisor:
         self._watches: list[asyncio.Task[None]] = []
 
     async def start(self, *servers: Server) -> None:
-        """Start all of them at once and watch them from then on; raises the first `DeployError`."""
-        await asyncio.gather(*(self._start(server) for server in servers))
-        self._watches += [asyncio.create_task(self._watch(server)) for server in servers]
+        """Start all of them at once and watch each from then on; raises the first `DeployError`."""
+        await asyncio.gather(*(self._bring_up(server) for server in servers))
 
     async def stop(self, groups: Sequence[Sequence[Server]]) -> None:
         """Stop the groups one after another, the members of a group at once; also those that are still starting."""
@@ -43,6 +42,13 @@ class Supervisor:
         await asyncio.gather(*self._watches, return_exceptions=True)
         for group in groups:
             await asyncio.gather(*(self._stop(server) for server in group))
+
+    async def _bring_up(self, server: Server) -> None:
+        try:
+            await self._start(server)
+        except KilledError as error:
+            self._say(str(error))
+        self._watches.append(asyncio.create_task(self._watch(server)))
 
     async def _start(self, server: Server) -> None:
         started = asyncio.ensure_future(asyncio.to_thread(server.start))

@@ -1,4 +1,4 @@
-"""One sentence for every event, for whoever watches the streams: codes and ids in plain words, nothing about persons."""
+"""One sentence for every event, for whoever watches the streams: codes in plain words, nothing about persons."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -91,7 +91,7 @@ def _standing(standing: Standing) -> str:
 
 
 def _listed(codes: Iterable[StrEnum]) -> str:
-    return ", ".join(map(plain, codes))
+    return ", ".join(map(plain, codes)) or "nothing"
 
 
 def _counted(number: int, thing: str) -> str:

@@ -8,7 +8,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
 from pymongo import InsertOne, ReplaceOne
 
-from benchmarks.trials.workload import OUT, Assignment, Stopwatch, codes_of, progressed, run
+from benchmarks.trials.process import run
+from benchmarks.trials.workload import IN, OUT, Hop, Stopwatch, codes_of, progressed
 from shared import mongo
 from shared.contracts.base import derived_id
 from shared.contracts.intake import CaseOpened
@@ -107,32 +108,32 @@ def _headers(row: dict[str, Any], source: bytes, time: bytes) -> list[tuple[str,
     ]
 
 
-async def trial(assignment: Assignment) -> dict[str, float]:
+async def trial(hop: Hop) -> dict[str, float]:
     """The rate of the loop."""
     watch = Stopwatch()
     watch.watch()
-    client = mongo.connect(assignment.mongo)
-    database = client[assignment.database]
+    client = mongo.connect(hop.mongo)
+    database = client[hop.name]
     for name in ("inbox", "cases", "outbox"):
         await database.create_collection(name)
     await database["inbox"].create_index("at", expireAfterSeconds=37 * 24 * 60 * 60)
     await database["outbox"].create_index([("stream", 1), ("sequence", 1)])
     await database["outbox"].create_index("time", partialFilterExpression={"unsent": True})
     producer = AIOKafkaProducer(
-        bootstrap_servers=assignment.kafka, acks="all", enable_idempotence=True, linger_ms=2
+        bootstrap_servers=hop.kafka, acks="all", enable_idempotence=True, linger_ms=2
     )
     consumer = AIOKafkaConsumer(
-        assignment.topic,
-        bootstrap_servers=assignment.kafka,
-        group_id=assignment.group,
+        IN,
+        bootstrap_servers=hop.kafka,
+        group_id=hop.name,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
     await producer.start()
     await consumer.start()
     ceiling, handled = Ceiling(database, producer), 0
-    while handled < assignment.records:
-        found = await consumer.getmany(timeout_ms=1000, max_records=assignment.batch_records)
+    while handled < hop.records:
+        found = await consumer.getmany(timeout_ms=1000, max_records=hop.batch_records)
         records = [record for part in found.values() for record in part]
         if records:
             await ceiling.handle(records)
@@ -141,9 +142,9 @@ async def trial(assignment: Assignment) -> dict[str, float]:
     watch.stop()
     await consumer.stop()
     await producer.stop()
-    await client.drop_database(assignment.database)
-    return watch.result(assignment.records)
+    await client.drop_database(hop.name)
+    return watch.result(hop.records)
 
 
 if __name__ == "__main__":
-    run(trial)
+    run(trial, Hop)

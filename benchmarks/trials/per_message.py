@@ -6,25 +6,26 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from benchmarks.trials.workload import OUT, Assignment, Stopwatch, codes_of, progressed, run
+from benchmarks.trials.process import run
+from benchmarks.trials.workload import IN, OUT, Hop, Stopwatch, codes_of, progressed
 from shared.contracts.base import derived_id
 from shared.contracts.intake import CaseOpened
 from shared.pipeline.engine import utc_now
 
 
-async def trial(assignment: Assignment) -> dict[str, float]:
+async def trial(hop: Hop) -> dict[str, float]:
     """The rate of the same effect, exactly once, record by record."""
     watch = Stopwatch()
     watch.watch()
-    client = AsyncIOMotorClient(assignment.mongo, w="majority", journal=True, tz_aware=True)
-    database = client[assignment.database]
+    client = AsyncIOMotorClient(hop.mongo, w="majority", journal=True, tz_aware=True)
+    database = client[hop.name]
     for name in ("inbox", "cases", "outbox"):
         await database.create_collection(name)
-    broker = KafkaBroker(assignment.kafka, acks="all", enable_idempotence=True, logger=None)
+    broker = KafkaBroker(hop.kafka, acks="all", enable_idempotence=True, logger=None)
     handled = 0
 
     @broker.subscriber(
-        assignment.topic, group_id=assignment.group, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK
+        IN, group_id=hop.name, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK
     )
     async def on_case_opened(case: CaseOpened, message: KafkaMessage) -> None:
         nonlocal handled
@@ -33,7 +34,7 @@ async def trial(assignment: Assignment) -> dict[str, float]:
         event = progressed(case, now)
         row = {"_id": derived_id(cause, OUT), "subject": case.case_id, "data": event.model_dump_json(), "unsent": True}
         async with await client.start_session() as session, session.start_transaction():
-            await database["inbox"].insert_one({"_id": f"{assignment.topic}/{cause}", "at": now}, session=session)
+            await database["inbox"].insert_one({"_id": f"{IN}/{cause}", "at": now}, session=session)
             state = {"_id": case.case_id, "version": 1, "concerns": codes_of(case)}
             await database["cases"].insert_one(state, session=session)
             await database["outbox"].insert_one(row, session=session)
@@ -41,15 +42,15 @@ async def trial(assignment: Assignment) -> dict[str, float]:
         sent = {"$unset": {"unsent": ""}, "$set": {"sent_at": datetime.now(UTC)}}
         await database["outbox"].update_one({"_id": row["_id"]}, sent)
         handled += 1
-        if handled == assignment.records:
+        if handled == hop.records:
             watch.stop()
 
     await broker.start()
     await watch.done.wait()
     await broker.stop()
-    await client.drop_database(assignment.database)
-    return watch.result(assignment.records)
+    await client.drop_database(hop.name)
+    return watch.result(hop.records)
 
 
 if __name__ == "__main__":
-    run(trial)
+    run(trial, Hop)

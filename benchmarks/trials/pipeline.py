@@ -1,15 +1,15 @@
 """(c) The platform's pipeline with a toy service on it."""
 
 import asyncio
-import io
 import re
+import sys
 from datetime import datetime
 
-from prometheus_client import REGISTRY
-
-from benchmarks.trials.workload import Assignment, Stopwatch, codes_of, progressed, run
+from benchmarks.trials.process import run
+from benchmarks.trials.workload import IN, Hop, Stopwatch, codes_of, progressed
 from shared import logs, mongo
 from shared.contracts.intake import CaseOpened
+from shared.metrics import BATCH_RECORDS
 from shared.pipeline.decisions import Aggregate, Decision, Reaction, Received
 from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.reading import Subscription
@@ -30,39 +30,45 @@ def on_case_opened(received: Received[CaseOpened], known: ToyCase | None, now: d
     return Decision(state, (progressed(case, now),))
 
 
-async def trial(assignment: Assignment) -> dict[str, float]:
+def _handled() -> float:
+    """Records whose offsets are committed."""
+    [metric] = BATCH_RECORDS.collect()
+    return next(sample.value for sample in metric.samples if sample.name.endswith("_sum"))
+
+
+async def trial(hop: Hop) -> dict[str, float]:
     """The rate until the offsets of the last batch are committed."""
     watch = Stopwatch()
     watch.watch()
-    logs.configure("toy", "json", io.StringIO())
-    client = mongo.connect(assignment.mongo)
-    database = client[assignment.database]
+    logs.configure("toy", "json", sys.stderr)
+    client = mongo.connect(hop.mongo)
+    database = client[hop.database or hop.name]
     pipeline = Pipeline(
         "toy",
         ServiceSettings(
-            kafka_bootstrap=assignment.kafka,
-            mongo_url=assignment.mongo,
+            kafka_bootstrap=hop.kafka,
+            mongo_url=hop.mongo,
             port=1,
-            batch_records=assignment.batch_records,
+            batch_records=hop.batch_records,
         ),
         database,
         MongoStates(database, "cases", ToyCase),
         [Reaction(CaseOpened, on_case_opened, key=lambda case: case.case_id)],
-        [Subscription(f"^{re.escape(assignment.topic)}$", assignment.group)],
+        [Subscription(f"^{re.escape(IN)}$", hop.name)],
         (),
     )
     await pipeline.start()
-    while (REGISTRY.get_sample_value("wegweiser_batch_records_sum") or 0) < assignment.records:
-        await asyncio.sleep(0.005)
+    while _handled() < hop.records:
+        await asyncio.sleep(0.01)
     watch.stop()
     await pipeline.stop()
     unsent = await database["outbox"].count_documents({"unsent": True})
     if unsent:
         raise RuntimeError(f"{unsent} events were not sent")
-    if not assignment.keep_database:
-        await client.drop_database(assignment.database)
-    return watch.result(assignment.records)
+    if hop.database is None:
+        await client.drop_database(hop.name)
+    return watch.result(hop.records)
 
 
 if __name__ == "__main__":
-    run(trial)
+    run(trial, Hop)

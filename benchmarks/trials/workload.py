@@ -1,41 +1,35 @@
 """What every hop does: a referred case comes in; its state, a mark that it was seen and one event out are the effect."""
 
 import asyncio
-import json
 import resource
-import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from pydantic import BaseModel, ConfigDict
 
+from benchmarks.trials.process import Assignment
 from shared.contracts.base import derived_id, new_id
 from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
 from shared.contracts.routing import CaseProgressed, Standing
 from shared.envelope import Cause, headers_of, source_of
 from shared.pipeline.outbox import row_of
 
-OUT = "routing.referrals.v1"
+IN, OUT = "intake.cases.v1", "routing.referrals.v1"
 
 
-class Assignment(BaseModel):
-    """What a trial is told on its command line."""
+class Hop(Assignment):
+    """Handle `records` records as the group `name`, which was put before the first of them.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    The database has the same name and is dropped, unless another one is given, which is kept.
+    """
 
-    kafka: str
-    mongo: str
-    database: str
-    topic: str
-    group: str
+    name: str
     records: int
     batch_records: int = 1000
-    keep_database: bool = False
+    database: str | None = None
 
 
 @dataclass
@@ -78,12 +72,6 @@ class Stopwatch:
         }
 
 
-def run(trial: Callable[[Assignment], Coroutine[Any, Any, dict[str, float]]]) -> None:
-    """Run one trial as the command line says, and print its result."""
-    uvloop.install()
-    print(json.dumps(asyncio.run(trial(Assignment.model_validate_json(sys.argv[1])))))
-
-
 def a_case(case_id: str | None = None) -> CaseOpened:
     """One person with one concern."""
     person_id = new_id()
@@ -118,7 +106,7 @@ def codes_of(case: CaseOpened) -> tuple[str, ...]:
     return tuple(concern.code for concern in case.concerns)
 
 
-async def write_cases(kafka: str, topic: str, cases: Iterable[CaseOpened]) -> None:
+async def write_cases(kafka: str, cases: Iterable[CaseOpened]) -> None:
     """Write each case as intake would."""
     source, now = source_of("intake"), datetime.now(UTC)
     producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", linger_ms=5)
@@ -128,7 +116,7 @@ async def write_cases(kafka: str, topic: str, cases: Iterable[CaseOpened]) -> No
         for case in cases:
             row = row_of(case, Cause.begin(), 0, None, 1, now)
             key, value = row["subject"].encode(), row["data"].encode()
-            acknowledgements.append(await producer.send(topic, value, key, headers=headers_of(row, source)))
+            acknowledgements.append(await producer.send(IN, value, key, headers=headers_of(row, source)))
         await asyncio.gather(*acknowledgements)
     finally:
         await producer.stop()

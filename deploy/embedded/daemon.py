@@ -12,7 +12,7 @@ from typing import Final
 
 from deploy.embedded.pid_file import PidFile
 from deploy.embedded.ports import PortTakenError, holder_of
-from deploy.errors import DeployError
+from deploy.errors import DeployError, KilledError
 
 POLL_SECONDS: Final = 0.05
 _TAIL_LINES: Final = 10
@@ -88,7 +88,7 @@ class Daemon(ABC):
         return StartError(self.name, why, self.log, self.last_words())
 
     def start(self) -> None:
-        """Start and wait until ready. Raises `PortTakenError` or `StartError`; nothing runs then."""
+        """Start and wait until ready. Raises `PortTakenError`, `StartError` or `KilledError`; nothing runs then."""
         self._require_ports()
         self.prepare()
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -119,9 +119,9 @@ class Daemon(ABC):
 
     def kill(self) -> None:
         """SIGKILL, as a crash would be, and wait for the end."""
-        os.kill(self.pid, signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
+        assert self._process is not None, f"{self.name} was not started"
+        self._process.kill()
+        self._process.wait()
 
     def restart(self) -> None:
         """Stop and start on the same data and ports."""
@@ -139,11 +139,6 @@ class Daemon(ABC):
         return self._process.pid
 
     @property
-    def exit_code(self) -> int | None:
-        """How the process ended, negative for a signal; `None` while it runs or before it was started."""
-        return self._process.poll() if self._process else None
-
-    @property
     def is_running(self) -> bool:
         """Whether the process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
@@ -159,12 +154,10 @@ class Daemon(ABC):
         while not self.is_ready():
             if process.poll() is not None:
                 self._pid_file.remove()
-                raise StartError(
-                    self.name, f"ended with {process.returncode} instead of starting", self.log, self.last_words()
-                )
+                if process.returncode == -signal.SIGKILL:
+                    raise KilledError(f"{self.name} was killed while it started")
+                raise self.failure(f"ended with {process.returncode} instead of starting")
             if time.monotonic() > give_up:
                 self.stop()
-                raise StartError(
-                    self.name, f"was not ready after {self.start_seconds:.0f} seconds", self.log, self.last_words()
-                )
+                raise self.failure(f"was not ready after {self.start_seconds:.0f} seconds")
             time.sleep(POLL_SECONDS)

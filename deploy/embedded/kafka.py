@@ -108,7 +108,14 @@ class KafkaBroker(Daemon):
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", f"--cluster-id={cluster}", "-c", str(self._properties)]
+        tool = [
+            "kafka.tools.StorageTool",
+            "format",
+            "--ignore-formatted",
+            f"--cluster-id={cluster}",
+            "-c",
+            str(self._properties),
+        ]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             done = subprocess.run([*self._java(), *tool], stdout=log, stderr=subprocess.STDOUT, check=False)

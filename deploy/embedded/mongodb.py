@@ -24,11 +24,6 @@ def mongod() -> Path:
     return Path(sysconfig.get_paths()["purelib"]) / "fiftyone" / "db" / "bin" / "mongod"
 
 
-def url(address: str) -> str:
-    """How a client reaches the replica set: directly, since the name of its member may be true only where it runs."""
-    return f"mongodb://{address}/?replicaSet={REPLICA_SET}&directConnection=true"
-
-
 def server_options() -> list[str]:
     """What we ask of every mongod that we start, in a container or not."""
     parameters = [text for name, value in PARAMETERS.items() for text in ("--setParameter", f"{name}={value}")]
@@ -67,7 +62,7 @@ class MongoServer(Daemon):
     def __init__(self, home: Home, *, port: int, cache_gb: float) -> None:
         super().__init__("mongod", home, ports=(port,))
         self._address = f"127.0.0.1:{port}"
-        self.url = url(self._address)
+        self.url = f"mongodb://{self._address}/?replicaSet={REPLICA_SET}"
         self._port = port
         self._cache_gb = cache_gb
         self._data = home.data("mongod")

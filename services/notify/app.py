@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from services.notify.handlers import REACTIONS, SUBSCRIPTIONS
 from services.notify.letters import Letters, load_places
-from services.notify.persons import IntakePersons
+from services.notify.persons import IntakePersons, intake_client
 from services.notify.repository import MIGRATIONS, NotifiedCases
 from services.notify.sender import Sender
 from services.notify.settings import NotifySettings
@@ -29,7 +29,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         Sender(
             service.pipeline.handle,
             NotifiedCases(service.database),
-            IntakePersons(settings.intake_url, settings.service_token_file),
+            IntakePersons(intake_client(settings.intake_url, settings.service_token_file)),
             Letters(load_places(settings.places_file)),
             _transport(settings),
             lease=timedelta(seconds=settings.sending_seconds),

@@ -47,6 +47,11 @@ def derived_id(*cause: str) -> str:
     return str(uuid5(NAMESPACE, "\n".join(cause)))
 
 
+def schema_of(type_: str) -> str:
+    """Reference of the JSON Schema of a CloudEvents type, also of one that only a newer version knows."""
+    return f"urn:integrationsbuero:schema:{type_}"
+
+
 class Facts(BaseModel):
     """A frozen group of coded values. What is unknown is ignored: a newer writer may know more."""
 
@@ -75,7 +80,7 @@ class Contract:
     @property
     def schema(self) -> str:
         """Reference of the JSON Schema, as it stands in `ce_dataschema`."""
-        return f"urn:integrationsbuero:schema:{self.type}"
+        return schema_of(self.type)
 
     def belongs_on(self, topic: str) -> bool:
         """Whether this event may arrive on a topic; the topic's writer is the only sender that is believed."""

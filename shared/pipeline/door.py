@@ -34,12 +34,15 @@ class Door(Generic[S]):
     async def stop(self) -> None:
         """Store what was handed in, then end."""
         await self._queue.join()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def submit(self, command: Command[S]) -> Outcome[S]:
         """What came of the command, after its durable write; raises `UnavailableError` where the store is away."""
+        if self._task is None:
+            raise UnavailableError("the service is starting or stopping")
         outcome: asyncio.Future[Outcome[S]] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((command, outcome))
         return await outcome

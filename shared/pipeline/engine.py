@@ -19,7 +19,17 @@ from pymongo import ASCENDING
 
 from shared.metrics import LOST_RACES
 from shared.migrations import Migration, ensure_collection
-from shared.mongo import Database, LostRaceError, RefusedError, Session, UnavailableError, transact, translated
+from shared.mongo import (
+    Database,
+    KeyTakenError,
+    LostRaceError,
+    RefusedError,
+    Session,
+    StoreError,
+    UnavailableError,
+    transact,
+    translated,
+)
 from shared.pipeline.decisions import Command, Decision, Done, Failed, Outcome, Repeated, S, States
 from shared.pipeline.outbox import OUTBOX, Row, row_of
 from shared.pipeline.set_aside import SetAside
@@ -76,8 +86,8 @@ class Engine(Generic[S]):
         Raises `UnavailableError`: some or all commands may have taken effect, and running them again is harmless.
         """
         for race in range(self.RACES):
-            plan, streams = await self._decide(commands)
             try:
+                plan, streams = await self._decide(commands)
                 await self._store(plan)
             except LostRaceError:
                 LOST_RACES.inc()
@@ -104,7 +114,7 @@ class Engine(Generic[S]):
         async with translated():
             seen, known, blocked = await asyncio.gather(
                 self._seen(commands),
-                self._states.load({command.key for command in commands if command.key is not None}),
+                self._load({command.key for command in commands if command.key is not None}),
                 self._aside.blocked({subject for command in commands for subject in command.subjects}),
             )
         now = self._clock()
@@ -122,7 +132,7 @@ class Engine(Generic[S]):
             if repeated is not None:
                 plan.outcomes.append(Repeated(repeated))
                 continue
-            if command.parked is not None and blocked and blocked.intersection((*command.subjects, stream or "")):
+            if command.parked is not None and blocked.intersection(command.subjects):
                 self._apply(command.parked(), None, plan, streams, blocked, now)
             else:
                 self._apply(command, stream, plan, streams, blocked, now)
@@ -190,6 +200,15 @@ class Engine(Generic[S]):
         ]
         return rows, after
 
+    async def _load(self, keys: set[str]) -> Mapping[str, S]:
+        try:
+            async with translated():
+                return await self._states.load(keys)
+        except StoreError:
+            raise
+        except Exception as error:
+            raise _fault_of_one(error) from error
+
     async def _seen(self, commands: Sequence[Command[S]]) -> dict[_Key, _Document]:
         wanted: dict[str, list[str]] = defaultdict(list)
         for command in commands:
@@ -212,15 +231,34 @@ class Engine(Generic[S]):
                 states = [(plan.loaded.get(id_, 0), self._raised(plan, id_)) for id_ in sorted(plan.changed)]
                 await self._states.save(states, session)
             if plan.rows:
-                await self._database[OUTBOX].insert_many(plan.rows, ordered=False, session=session)
+                await self._journal(plan.rows, session)
             if plan.aside:
                 await self._aside.store(plan.aside.values(), session)
 
-        await transact(self._database, work)
+        try:
+            await transact(self._database, work)
+        except StoreError:
+            raise
+        except Exception as error:
+            raise _fault_of_one(error) from error
+
+    async def _journal(self, rows: list[Row], session: Session) -> None:
+        try:
+            async with translated():
+                await self._database[OUTBOX].insert_many(rows, ordered=False, session=session)
+        except KeyTakenError as error:
+            # Its marks were new, so this is no race: another cause of the same id was there before.
+            raise RefusedError("an event of the same id was told before") from error
 
     @staticmethod
     def _raised(plan: _Plan[S], id_: str) -> S:
         return plan.states[id_].model_copy(update={"version": plan.loaded.get(id_, 0) + 1})
+
+
+def _fault_of_one(error: Exception) -> RefusedError:
+    """A repository that fails by itself cannot read or write one of its documents: the others are to go on."""
+    log.exception("repository_failed", error=type(error).__name__)
+    return RefusedError(f"{type(error).__name__} in the repository")
 
 
 def _by_collection(marks: Mapping[_Key, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 import structlog
@@ -58,11 +59,13 @@ class Publisher:
     SWEEP_AGE: Final = timedelta(seconds=5)
     SWEEP_EVERY: Final = 2.0
     PATIENCE: Final = 5.0
-    """Seconds the broker may take to acknowledge before a topic's rows are left to the sweep."""
+    """Seconds the broker may take to acknowledge before a topic's rows are left to the sweep, and to say good-bye."""
     FIRST_LOOK: Final = 1.0
     """Seconds to wait for a topic never seen before."""
     BLOCKED_FOR: Final = 20.0
     AT_ONCE: Final = 2000
+    REMEMBERED: Final = 10_000
+    """Rows just sent: a majority still reads them as unsent for a moment, and nobody needs them twice."""
 
     def __init__(self, database: Database, bootstrap: str, service: str) -> None:
         self._rows = database[OUTBOX]
@@ -71,6 +74,7 @@ class Publisher:
         self._service = service
         self._source = source_of(service)
         self._blocked: dict[str, float] = {}
+        self._just_sent: dict[str, None] = {}
         self._wanted: set[str] = set()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -82,7 +86,9 @@ class Publisher:
             bootstrap_servers=self._bootstrap,
             client_id=f"integrationsbuero-{self._service}",
             acks="all",
-            enable_idempotence=True,
+            # With idempotence the client repeats for ever what an unreachable broker does not take, and one record that
+            # the broker refuses closes its partition for the rest of the process. Readers drop repetitions by id.
+            enable_idempotence=False,
             linger_ms=2,
             request_timeout_ms=10_000,
             metadata_max_age_ms=10_000,
@@ -101,7 +107,11 @@ class Publisher:
         await asyncio.wait({nudged}, timeout=2 * self.PATIENCE)
         nudged.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._producer.stop()
+        try:
+            async with asyncio.timeout(self.PATIENCE):
+                await self._producer.stop()
+        except TimeoutError:  # what it still holds is unsent in the store as well
+            await self._producer.client.close()
 
     def nudge(self, streams: Iterable[str]) -> None:
         """Publish these streams soon, without waiting for it."""
@@ -112,59 +122,93 @@ class Publisher:
         """Send the unsent rows of these streams; what cannot be sent now stays for the sweep."""
         if not streams:
             return
+        query = {"unsent": True, "stream": {"$in": list(streams)}, "topic": {"$nin": self._blocked_topics()}}
         async with translated():
-            unsent = self._rows.find({"unsent": True, "stream": {"$in": list(streams)}}).sort("sequence", ASCENDING)
-            rows = await unsent.to_list(None)
+            rows = await self._rows.find(query).sort("sequence", ASCENDING).to_list(None)
         lanes: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
-            lanes[row["topic"]][row["subject"]].append(row)
-        await asyncio.gather(
-            *(
-                self._send_topic(topic, list(subjects.values()))
-                for topic, subjects in lanes.items()
-                if not self._is_blocked(topic)
-            )
-        )
+            if row["_id"] not in self._just_sent:
+                lanes[row["topic"]][row["subject"]].append(row)
+        await asyncio.gather(*(self._send_topic(topic, list(subjects.values())) for topic, subjects in lanes.items()))
 
-    def _is_blocked(self, topic: str) -> bool:
-        return self._blocked.get(topic, 0) > asyncio.get_running_loop().time()
+    def _blocked_topics(self) -> list[str]:
+        now = asyncio.get_running_loop().time()
+        return [topic for topic, until in self._blocked.items() if until > now]
 
     async def _send_topic(self, topic: str, lanes: list[list[Row]]) -> None:
+        """Send each lane, the rows of one subject, in order; a lane ends at the first row that is not acknowledged."""
         acknowledged: list[str] = []
+        try:
+            if await self._is_known(topic):
+                while lanes:
+                    sent = await self._send_heads(topic, [lane[0] for lane in lanes])
+                    acknowledged += sent
+                    lanes = [lane[1:] for lane in lanes if lane[0]["_id"] in sent and len(lane) > 1]
+        finally:
+            if acknowledged:
+                await self._mark_sent(topic, acknowledged)
+
+    async def _is_known(self, topic: str) -> bool:
         known = self._producer.client.cluster.partitions_for_topic(topic)
         try:
             async with asyncio.timeout(self.PATIENCE if known else self.FIRST_LOOK):
                 await self._producer.partitions_for(topic)
-            async with asyncio.timeout(self.PATIENCE):
-                await self._send_lanes(topic, lanes, acknowledged)
         except (TimeoutError, KafkaError) as error:
-            self._blocked[topic] = asyncio.get_running_loop().time() + self.BLOCKED_FOR
-            waiting = sum(map(len, lanes))
-            log.warning("topic_unwritable", topic=topic, error=type(error).__name__, waiting=waiting)
-        if acknowledged:
-            PUBLISHED.labels(topic).inc(len(acknowledged))
-            async with translated():
-                await self._sent.update_many(
-                    {"_id": {"$in": acknowledged}},
-                    {"$unset": {"unsent": ""}, "$set": {"sent_at": datetime.now(UTC)}},
-                )
+            self._block(topic, type(error).__name__)
+            return False
+        return True
 
-    async def _send_lanes(self, topic: str, lanes: list[list[Row]], acknowledged: list[str]) -> None:
-        send, source = self._producer.send, self._source
-        while lanes:
-            heads = [lane[0] for lane in lanes]
-            futures = [
-                await send(topic, row["data"].encode(), row["subject"].encode(), headers=headers_of(row, source))
-                for row in heads
-            ]
-            results = await asyncio.gather(*futures, return_exceptions=True)
-            failures = [result for result in results if isinstance(result, BaseException)]
-            acknowledged.extend(
-                row["_id"] for row, result in zip(heads, results, strict=True) if not isinstance(result, BaseException)
+    async def _send_heads(self, topic: str, rows: list[Row]) -> set[str]:
+        """The ids of the rows that the broker acknowledged."""
+        refused: dict[str, int] = defaultdict(int)
+        sending: dict[asyncio.Future[Any], str] = {}
+        acknowledged: set[str] = set()
+        give_up = asyncio.get_running_loop().time() + self.PATIENCE
+        try:
+            async with asyncio.timeout_at(give_up):
+                for row in rows:
+                    try:
+                        sending[await self._send(topic, row)] = row["_id"]
+                    except KafkaError as error:
+                        refused[type(error).__name__] += 1
+                await asyncio.gather(*sending, return_exceptions=True)
+        except TimeoutError:
+            self._block(topic, "TimeoutError")
+        for future, id_ in sending.items():
+            if not future.done():
+                future.cancel()
+            if future.cancelled():  # too late; the client may still send it, as a repetition
+                continue
+            if future.exception() is None:
+                acknowledged.add(id_)
+            else:
+                refused[type(future.exception()).__name__] += 1
+        if refused:
+            log.warning("rows_refused", topic=topic, errors=dict(refused))
+            if not acknowledged:
+                self._block(topic, *refused)
+        return acknowledged
+
+    async def _send(self, topic: str, row: Row) -> "asyncio.Future[Any]":
+        headers = headers_of(row, self._source)
+        sending: asyncio.Future[Any] = await self._producer.send(
+            topic, row["data"].encode(), row["subject"].encode(), headers=headers
+        )
+        return sending
+
+    def _block(self, topic: str, *errors: str) -> None:
+        self._blocked[topic] = asyncio.get_running_loop().time() + self.BLOCKED_FOR
+        log.warning("topic_unwritable", topic=topic, errors=errors)
+
+    async def _mark_sent(self, topic: str, ids: list[str]) -> None:
+        PUBLISHED.labels(topic).inc(len(ids))
+        async with translated():
+            await self._sent.update_many(
+                {"_id": {"$in": ids}}, {"$unset": {"unsent": ""}, "$set": {"sent_at": datetime.now(UTC)}}
             )
-            if failures:
-                raise failures[0]
-            lanes = [lane[1:] for lane in lanes if len(lane) > 1]
+        self._just_sent.update(dict.fromkeys(ids))
+        for id_ in list(islice(self._just_sent, max(0, len(self._just_sent) - self.REMEMBERED))):
+            del self._just_sent[id_]
 
     async def _publish_nudged(self) -> None:
         while not self._stopping or self._wanted:
@@ -175,6 +219,8 @@ class Publisher:
                 await self.publish(wanted)
             except StoreError as error:
                 log.warning("publishing_put_off", error=str(error))
+            except Exception:
+                log.exception("publishing_failed")
 
     async def _sweep(self) -> None:
         while True:
@@ -183,6 +229,8 @@ class Publisher:
                 await self._sweep_once()
             except StoreError as error:
                 log.warning("sweep_put_off", error=str(error))
+            except Exception:
+                log.exception("sweep_failed")
 
     async def _sweep_once(self) -> None:
         now = datetime.now(UTC)
@@ -191,8 +239,7 @@ class Publisher:
             UNSENT_SECONDS.set((now - oldest["time"]).total_seconds() if oldest else 0)
             if oldest is None or now - oldest["time"] < self.SWEEP_AGE:
                 return
-            blocked = [topic for topic in self._blocked if self._is_blocked(topic)]
-            late = {"unsent": True, "time": {"$lt": now - self.SWEEP_AGE}, "topic": {"$nin": blocked}}
+            late = {"unsent": True, "time": {"$lt": now - self.SWEEP_AGE}, "topic": {"$nin": self._blocked_topics()}}
             rows = self._rows.find(late, {"stream": 1}).sort("time", ASCENDING).limit(self.AT_ONCE)
             streams = {row["stream"] async for row in rows}
         await self.publish(streams)

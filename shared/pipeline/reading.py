@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic
 
+import structlog
 from aiokafka.structs import ConsumerRecord
 from pydantic import ValidationError
 
@@ -17,9 +18,11 @@ from shared.metrics import DEAD_LETTERS, IGNORED, REJECTED_REPLIES, UNKNOWN_FIEL
 from shared.mongo import RefusedError
 from shared.pipeline.decisions import Command, Decision, Mark, Reaction, Received, S
 from shared.pipeline.engine import INBOX
-from shared.pipeline.set_aside import REPLAYED, aside_document, record_id
+from shared.pipeline.set_aside import REPLAYED, aside_document, held_up, record_id
 from shared.pipeline.wire import UNREADABLE
 from shared.topics import is_from_outside, owner_of
+
+log = structlog.get_logger()
 
 Reject = Callable[[str, int, int, RejectionReason], Event]
 """Builds the answer to a partner's bad reply from the partner, partition, offset and reason."""
@@ -55,6 +58,9 @@ class Reader(Generic[S]):
             return self._understood(record)
         except UnreadableError as problem:
             return self._unreadable(record, problem.reason)
+        except Exception as error:  # our own fault: this record waits, the others go on
+            log.exception("reading_failed", topic=record.topic, error=type(error).__name__)
+            return self._aside(record, SetAsideReason.HANDLER_FAILED, _keyed(record), self._own(record))
 
     def replayed(self, document: dict[str, Any], record: ConsumerRecord) -> Command[S] | None:
         """What to decide about a record that was set aside; when that succeeds it counts as replayed.
@@ -83,7 +89,7 @@ class Reader(Generic[S]):
         reaction = self._reactions.get(envelope.type)
         if reaction is None or not BY_TYPE[envelope.type].belongs_on(record.topic):
             return self._ignored(record, envelope)
-        if envelope.source == self._own_source:
+        if envelope.source == self._own_source and not is_from_outside(record.topic):
             return None
         return self._reacting(record, envelope, reaction)
 
@@ -106,7 +112,7 @@ class Reader(Generic[S]):
             partner_id=owner_of(record.topic),
         )
         key = reaction.key(event)
-        subjects = self._subjects(record, key, _text(record.key))
+        subjects = tuple(held_up(record.topic, name) for name in (key, _text(record.key)))
         # Set aside or parked, it keeps the event's own mark: read again it is a repetition, as any event is.
         mark = Mark(INBOX, f"{record.topic}/{envelope.id}")
         decide = reaction.decide
@@ -129,8 +135,7 @@ class Reader(Generic[S]):
     def _unreadable(self, record: ConsumerRecord, reason: SetAsideReason) -> Command[S]:
         if self._reject is not None:
             return self._rejected(record, self._reject, _REJECTIONS.get(reason, RejectionReason.UNREADABLE))
-        subjects = self._subjects(record, _text(record.key)) if record.key else ()
-        return self._aside(record, reason, subjects, self._own(record))
+        return self._aside(record, reason, _keyed(record), self._own(record))
 
     def _rejected(self, record: ConsumerRecord, reject: Reject, reason: RejectionReason) -> Command[S]:
         REJECTED_REPLIES.inc()
@@ -165,13 +170,6 @@ class Reader(Generic[S]):
         )
 
     @staticmethod
-    def _subjects(record: ConsumerRecord, *keys: str) -> tuple[str, ...]:
-        """Whom a record that is set aside holds up. Keys of an outside writer count on its own topic only."""
-        if is_from_outside(record.topic):
-            return tuple(f"{record.topic}/{key}" for key in keys)
-        return keys
-
-    @staticmethod
     def _own(record: ConsumerRecord) -> Mark:
         return Mark(INBOX, record_id(record.topic, record.partition, record.offset))
 
@@ -179,6 +177,10 @@ class Reader(Generic[S]):
     def _own_cause(record: ConsumerRecord) -> Cause:
         id_ = record_id(record.topic, record.partition, record.offset)
         return Cause(id=id_, correlation_id=derived_id(id_, "correlation"), traceparent=new_traceparent())
+
+
+def _keyed(record: ConsumerRecord) -> tuple[str, ...]:
+    return (held_up(record.topic, _text(record.key)),) if record.key else ()
 
 
 def _text(key: bytes | None) -> str:

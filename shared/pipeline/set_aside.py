@@ -14,6 +14,7 @@ from shared.contracts.base import derived_id
 from shared.contracts.codes import SetAsideReason
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, LostRaceError, Session
+from shared.topics import is_from_outside
 
 SET_ASIDE: Final = "set_aside"
 OPEN: Final = "open"
@@ -29,6 +30,11 @@ _WITHOUT_BYTES: Final = {"key": 0, "value": 0, "headers": 0}
 def record_id(topic: str, partition: int, offset: int) -> str:
     """The id of a record by its coordinates."""
     return derived_id("record", topic, str(partition), str(offset))
+
+
+def held_up(topic: str, key: str) -> str:
+    """The subject that a record with this key holds up; keys of an outside writer count on its own topic only."""
+    return f"{topic}/{key}" if is_from_outside(topic) else key
 
 
 def aside_document(

@@ -44,6 +44,8 @@ class LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
             content, pos = self._bytes(pos)
             headers.append(((name or b"").decode("utf-8", "surrogateescape"), content))
         self._pos = end
+        if pos != end:
+            key, value, headers = None, None, [(UNREADABLE, b"length")]
         return _DefaultRecordPy(
             self.base_offset + offset_delta,
             self.first_timestamp + timestamp_delta,
@@ -66,6 +68,8 @@ class PatientBatch:
     def __init__(self, batch: Any, raw: memoryview) -> None:
         self._batch = batch
         self._raw = raw
+        self._first = int.from_bytes(raw[:8], "big")
+        self._is_old = raw[_MAGIC] < 2  # one record a batch, before Kafka 0.11
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
@@ -79,17 +83,15 @@ class PatientBatch:
 
     def __iter__(self) -> Iterator[Any]:
         if not self._batch.validate_crc():
-            return self._unreadable(self._batch.base_offset, "crc")
+            return self._unreadable(self._first, "crc")
         try:
             return iter(list(self._batch))
         except Exception as error:
-            log.warning("batch_read_leniently", offset=self._batch.base_offset, error=type(error).__name__)
-        if self._raw[_MAGIC] < 2:
-            return self._unreadable(self._batch.base_offset, "format")
-        return self._lenient()
+            log.warning("batch_read_leniently", offset=self._first, error=type(error).__name__)
+        return self._unreadable(self._first, "format") if self._is_old else self._lenient()
 
     def _lenient(self) -> Iterator[Any]:
-        offset = self._batch.base_offset
+        offset = self._first
         try:
             for record in LenientBatch(self._raw):
                 yield record
@@ -99,8 +101,10 @@ class PatientBatch:
 
     def _unreadable(self, offset: int, reason: str) -> Iterator[Any]:
         log.warning("batch_unreadable", offset=offset, error=reason)
-        for missing in range(offset, self._batch.next_offset):
-            yield _DefaultRecordPy(missing, self._batch.max_timestamp, 0, None, None, [(UNREADABLE, reason.encode())])
+        end = offset + 1 if self._is_old else self._batch.next_offset
+        timestamp = -1 if self._is_old else self._batch.max_timestamp
+        for missing in range(offset, end):
+            yield _DefaultRecordPy(missing, timestamp, 0, None, None, [(UNREADABLE, reason.encode())])
 
 
 class PatientRecords:

@@ -8,10 +8,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 import typer
 from contract_samples import samples_of
-from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
@@ -197,7 +197,7 @@ def test_what_no_subscription_reads_has_no_group() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_serves_the_document_the_command_prints(
+async def test_a_service_serves_the_document_the_command_prints(
     service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {
@@ -210,7 +210,8 @@ def test_a_service_serves_the_document_the_command_prints(
         monkeypatch.setenv(name, value)
     app = import_module(f"services.{service}.app").create_app()
 
-    answer = TestClient(app).get("/asyncapi.json")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+        answer = await client.get("/asyncapi.json")
 
     assert answer.status_code == 200
     assert answer.json() == DOCUMENTS[service]

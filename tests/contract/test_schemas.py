@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import pytest
+import typer
 from jsonschema import Draft202012Validator
 from pydantic import Field
+from typer.testing import CliRunner
 
 from shared.contracts import CONTRACTS, Contract
 from shared.contracts.base import CaseId, Event
@@ -21,6 +23,7 @@ from shared.contracts.schemas import (
     schema_of,
     text_of,
 )
+from wegweiser import contracts as command
 
 
 class Before(Event):
@@ -116,3 +119,17 @@ def test_a_contract_does_not_vanish_unnoticed(tmp_path: Path) -> None:
         publish([BEFORE], tmp_path)
 
     assert refusal.value.points == [f"{OTHER.type}: is published no more"]
+
+
+def test_the_command_names_what_breaks_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> list[str]:
+        raise BreakingChangeError([f"{TYPE}: urgency: is gone: readers do not expect that"])
+
+    monkeypatch.setattr(command, "publish", refuse)
+    app = typer.Typer()
+    app.command()(command.schemas)
+
+    result = CliRunner().invoke(app, [])
+
+    assert result.exit_code == 1
+    assert f"{TYPE}: urgency: is gone" in result.stderr

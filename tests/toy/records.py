@@ -1,50 +1,50 @@
-"""Cases and Kafka records as tests want them; each builder names only what a test is about."""
+"""Events and Kafka records as tests want them; each builder names only what a test is about."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiokafka.structs import ConsumerRecord
 
-from shared.contracts import Event
-from shared.contracts.base import derived_id, new_id
-from shared.contracts.codes import AgeBand, Concern, LegalBasisKind, Municipality, Urgency
-from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
+from shared.contracts.base import new_id
+from shared.contracts.codes import Concern
+from shared.contracts.routing import ReferralAccepted
 from shared.envelope import Cause, headers_of, source_of
 from shared.pipeline.outbox import row_of
 from toy.service import PLAIN
 
 NOW: Final = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-INTAKE: Final = source_of("intake")
-
-Headers = Sequence[tuple[str, bytes | None]]
+ROUTING: Final = source_of("routing")
 
 
-def a_case(case_id: str | None = None, *, behaviour: str = PLAIN) -> CaseOpened:
-    """An opened case; `behaviour` is one of the toy's."""
-    person = new_id()
-    return CaseOpened(
-        case_id=case_id or new_id(),
-        person_id=person,
-        received_at=NOW,
-        municipality=Municipality.EPPSTEIN,
+def an_event(case_id: str | None = None, *, behaviour: str = PLAIN) -> ReferralAccepted:
+    """Something that happens in a case; the case's id serves as the referral's, `behaviour` is one of the toy's."""
+    case = case_id or new_id()
+    return ReferralAccepted(
+        partner_id="toy",
+        referral_id=case,
+        case_id=case,
+        person_id=new_id(),
+        codes=(Concern.GERMAN_COURSE,),
         languages=(behaviour,),
-        urgency=Urgency.NORMAL,
-        legal_basis=LegalBasis(kind=LegalBasisKind.CONSENT),
-        concerns=(
-            ConcernFacts(concern_id=new_id(), code=Concern.GERMAN_COURSE, person_id=person, age_band=AgeBand.ADULT),
-        ),
     )
 
 
 class Written:
-    """An event as its writer puts it on the wire: key, value and headers, each open to change."""
+    """One of the toy's events as its writer puts it on the wire: key, value and headers, each open to change."""
 
-    def __init__(self, event: Event, *, source: str = INTAKE, sequence: int = 1, id_: str | None = None) -> None:
-        row = row_of(event, Cause.begin(), 0, None, sequence, NOW)
-        if id_ is not None:
-            row["_id"] = id_
+    def __init__(
+        self,
+        case_id: str | None = None,
+        *,
+        behaviour: str = PLAIN,
+        id_: str | None = None,
+        source: str = ROUTING,
+        sequence: int = 1,
+    ) -> None:
+        row = row_of(an_event(case_id, behaviour=behaviour), Cause.begin(), 0, None, sequence, NOW)
+        row["_id"] = id_ or row["_id"]
         self.id: str = row["_id"]
+        self.case_id: str = row["subject"]
         self.key: bytes | None = row["subject"].encode()
         self.value: bytes | None = row["data"].encode()
         self.headers: list[tuple[str, bytes | None]] = list(headers_of(row, source))
@@ -70,11 +70,6 @@ def a_record(written: Written, *, topic: str, partition: int = 0, offset: int = 
         serialized_value_size=len(written.value or b""),
         headers=tuple(written.headers),
     )
-
-
-def effect_of(written: Written, topic: str) -> str:
-    """The id under which the toy counts an event."""
-    return written.id if len(written.id) == 36 else derived_id(topic, written.id)
 
 
 def kwargs_of(written: Written) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """A toy service: it writes down what took effect in a case, in which order, and tells one or two partners of it.
 
-A case says by its first language how it behaves, because an event carries no free text.
+It reads what routing tells a partner of its own, so that each trial has topics to itself. An event says by its first
+language what happens to it, because it carries no free text.
 """
 
+import re
 from datetime import datetime
 from typing import Any, Final
 
 from shared.contracts.codes import WithdrawalReason
-from shared.contracts.intake import CaseAmended, CaseFacts, CaseOpened
-from shared.contracts.routing import ReferralWithdrawn
+from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
 from shared.mongo import Database
 from shared.pipeline.decisions import Aggregate, Decision, Reaction, Received
 from shared.pipeline.pipeline import Pipeline
@@ -40,26 +41,27 @@ class Names:
 
     def __init__(self, run: str) -> None:
         self.service = run
-        self.incoming = f"{run}.cases.v1"
+        self.reading_partner = f"{run}-reads"
         self.partner = run
         self.second_partner = f"{run}-second"
+        self.incoming = f"partner.{self.reading_partner}.referrals.v1"
         self.outgoing = f"partner.{self.partner}.referrals.v1"
         self.second_outgoing = f"partner.{self.second_partner}.referrals.v1"
         self.dead_letters = f"{run}.dead-letters.v1"
 
 
 class Counting:
-    """The decision: one more effect, told to whom the case names."""
+    """The decision: one more effect, told to one partner or to two."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
 
-    def __call__(self, received: Received[CaseFacts], known: Tally | None, now: datetime) -> Decision[Tally]:
-        """Count the event; refuse or fail where the case asks for it."""
+    def __call__(self, received: Received[ReferralAccepted], known: Tally | None, now: datetime) -> Decision[Tally]:
+        """Count the event; refuse or fail where it asks for that."""
         event = received.event
         behaviour = event.languages[0]
         if behaviour == RAISES:
-            raise ArithmeticError("the case asks for it")
+            raise ArithmeticError("the event asks for it")
         tally = known or Tally(id=event.case_id)
         after = tally.model_copy(
             update={
@@ -79,14 +81,13 @@ def told(partner_id: str, case_id: str) -> ReferralWithdrawn:
 
 
 def reactions(names: Names) -> list[Reaction[Any, Tally]]:
-    """The toy reacts to cases opened and amended in the same way."""
-    counting = Counting(names)
-    return [Reaction(event, counting, lambda case: case.case_id) for event in (CaseOpened, CaseAmended)]
+    """The toy reacts to one event only."""
+    return [Reaction(ReferralAccepted, Counting(names), lambda event: event.case_id)]
 
 
 def subscription(names: Names) -> Subscription:
     """The toy reads its own incoming topic."""
-    return Subscription(rf"^{names.incoming}$".replace(".", r"\."), names.service)
+    return Subscription(f"^{re.escape(names.incoming)}$", names.service)
 
 
 def pipeline(names: Names, database: Database, kafka: str, mongo: str, *, batch_records: int = 1000) -> Pipeline[Tally]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from uuid import uuid4
@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
+from pymongo.read_concern import ReadConcern
 
 from shared import mongo
 from shared.migrations import migrate
@@ -95,11 +96,11 @@ class Trial:
 
     async def records_of(self, topic: str) -> list[ConsumerRecord]:
         """Everything on a topic, each partition in order."""
-        async with AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False) as consumer:
-            partitions = [TopicPartition(topic, number) for number in await consumer_partitions(consumer, topic)]
+        async with AIOKafkaConsumer(bootstrap_servers=self.kafka, auto_offset_reset="earliest") as consumer:
+            width = 1 if topic == self.names.dead_letters else PARTITIONS
+            partitions = [TopicPartition(topic, number) for number in range(width)]
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            await consumer.seek_to_beginning(*partitions)
             found: list[ConsumerRecord] = []
             while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
                 for records in (await consumer.getmany(timeout_ms=200)).values():
@@ -130,12 +131,14 @@ class Trial:
 
     async def rows(self, **query: Any) -> list[dict[str, Any]]:
         """The outbox, by stream and number."""
-        found = self.database[OUTBOX].find(query).sort([("stream", 1), ("sequence", 1), ("topic", 1)])
+        local = self.database[OUTBOX].with_options(read_concern=ReadConcern("local"))
+        found = local.find(query).sort([("stream", 1), ("sequence", 1), ("topic", 1)])
         return [row async for row in found]
 
     async def unsent(self) -> int:
-        """How many rows wait to be acknowledged."""
-        return int(await self.database[OUTBOX].count_documents({"unsent": True}))
+        """How many rows wait to be acknowledged, as the server itself knows it at this moment."""
+        local = self.database[OUTBOX].with_options(read_concern=ReadConcern("local"))
+        return int(await local.count_documents({"unsent": True}))
 
     async def inbox(self) -> int:
         """How many marks there are."""
@@ -184,12 +187,6 @@ async def running(*pipelines: Pipeline[Any]) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.gather(*(one.stop() for one in pipelines))
-
-
-async def consumer_partitions(consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
-    """The partitions of a topic the consumer has not asked for before."""
-    await consumer._client.fetch_all_metadata()
-    return sorted(consumer.partitions_for_topic(topic) or ())
 
 
 async def delete_topics(kafka: str, names: Names) -> None:

@@ -72,18 +72,18 @@ class Reception:
         return Receipt({**receipt.answer, "redirected": REDIRECTED}, receipt.is_repetition)
 
     async def _open(self, case: NewCase, cause: Cause, key: str | None) -> Receipt:
-        case_id, body = new_id(), _canonical(case)
+        case_id = new_id()
 
         def decide(_: IntakeCase | None, now: datetime) -> Decision[IntakeCase]:
             return open_case(case, case_id, now, self._denominational)
 
-        marks = _marks(case, key, {"body": _digest(case_id, body)})
+        marks = _marks(case, key, case_id)
         outcome = await self._door.submit(Command(key=None, cause=cause, decide=decide, marks=marks))
         if isinstance(outcome, Failed):
             raise outcome.error
         if isinstance(outcome, Repeated):
             answer = outcome.mark["answer"]
-            if outcome.mark["body"] != _digest(answer["case_id"], body):
+            if outcome.mark["body"] != _digest(answer["case_id"], _canonical(case)):
                 raise _used_before(next(mark for mark in marks if mark.id == outcome.mark["_id"]))
             return Receipt(answer, is_repetition=True)
         assert outcome.decision.answer is not None
@@ -98,8 +98,11 @@ class Reception:
             log.warning("redirection_not_counted", error=error)
 
 
-def _marks(case: NewCase, key: str | None, fields: Mapping[str, Any]) -> tuple[Mark, ...]:
+def _marks(case: NewCase, key: str | None, case_id: str) -> tuple[Mark, ...]:
     """What makes the request happen once: its key within sender and route, its reference within the sending system."""
+    if key is None and case.source_reference is None:
+        return ()
+    fields = {"body": _digest(case_id, _canonical(case))}
     organisation, staff = (case.referrer.organisation, case.referrer.staff_id) if case.referrer else (case.channel, "")
     marks = []
     if key is not None:

@@ -9,6 +9,7 @@ from services.intake.domain.contradictions import unknown_persons
 from services.intake.domain.days import age_band, local_day
 from services.intake.domain.persons import Record, main_person, notes_of, records_of
 from services.intake.domain.requests import (
+    MOST_CONCERNS,
     NOT_DENOMINATIONAL,
     Amendment,
     NewCase,
@@ -20,7 +21,7 @@ from shared.contracts.codes import Concern, Need, WithdrawalReason
 from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn, ConcernFacts
 from shared.contracts.routing import CaseProgressed
 from shared.pipeline.decisions import Decision
-from shared.web.faults import Fault, as_members
+from shared.web.faults import Fault, as_members, pointer
 
 UNKNOWN_CASE, WITHDRAWN_CASE, NOT_VALID = "unknown-case", "withdrawn-case", "not-valid"
 """Why a request about a case is refused."""
@@ -29,13 +30,14 @@ UNKNOWN_CASE, WITHDRAWN_CASE, NOT_VALID = "unknown-case", "withdrawn-case", "not
 def open_case(case: NewCase, case_id: str, now: datetime, denominational: Sequence[str]) -> Decision[IntakeCase]:
     """Take a case in. `case` has passed the asylum gate and holds no contradiction."""
     received_at = _milliseconds(case.received_at) if case.received_at is not None else now
+    received_on = local_day(received_at)
     ids = {person.ref: new_id() for person in case.persons}
     concern_ids = [new_id() for _ in case.concerns]
     members = tuple(
         Member(
             person_id=ids[person.ref],
             ref=person.ref,
-            age_band=age_band(person.birth_date, person.birth_year, person.birth_precision, local_day(received_at)),
+            age_band=age_band(person.birth_date, person.birth_year, person.birth_precision, received_on),
         )
         for person in case.persons
     )
@@ -52,7 +54,7 @@ def open_case(case: NewCase, case_id: str, now: datetime, denominational: Sequen
         respond_by=case.respond_by,
         legal_basis=_recorded(case.legal_basis),
         excluded_partners=tuple(denominational) if NOT_DENOMINATIONAL in case.wishes else (),
-        needs=tuple(need for need in Need if need in case.wishes),
+        needs=tuple(Need(wish) for wish in dict.fromkeys(case.wishes) if wish != NOT_DENOMINATIONAL),
         person_id=ids[main_person(case.persons).ref],
         members=members,
         concerns=_coded(case.concerns, concern_ids, members),
@@ -82,8 +84,8 @@ def amend_case(amendment: Amendment, known: IntakeCase | None, now: datetime) ->
             "concerns": known.concerns + _coded(added, concern_ids, known.members),
         }
     )
-    if len(amended.concerns) > 50:
-        return _refused(NOT_VALID, [Fault("/concerns", "at most 50 concerns in a case")])
+    if len(amended.concerns) > MOST_CONCERNS:
+        return _refused(NOT_VALID, [Fault(pointer("concerns"), f"at most {MOST_CONCERNS} concerns in a case")])
     changes = _vault_changes(amendment, known, added, concern_ids)
     if changes:
         amended = amended.model_copy(update={"changed_records": known.changed_records + changes})
@@ -177,7 +179,7 @@ def _vault_changes(
     changes: dict[str, Record] = {}
     main = changes.setdefault(known.person_id, {})
     if amendment.contact is not None:
-        said = amendment.contact.model_dump(mode="json")
+        said = amendment.contact.model_dump(mode="json", exclude_unset=True)
         main.update({f"contact.{name}": value for name, value in said.items()})
     if amendment.languages is not None:
         main["languages"] = amendment.languages.model_dump(mode="json")

@@ -149,7 +149,9 @@ class SaidLegalBasis(Said):
     field_groups: tuple[Literal["identity", "contact", "languages", "household", "notes"], ...] = ()
 
 
-Concerns = Annotated[tuple[SaidConcern, ...], Field(min_length=1, max_length=50)]
+MOST_CONCERNS: Final = 50
+"""As many as an event of a case may hold."""
+Concerns = Annotated[tuple[SaidConcern, ...], Field(min_length=1, max_length=MOST_CONCERNS)]
 
 
 class NewCase(Said):

@@ -124,13 +124,16 @@ async def test_the_command_imports_a_file_and_may_be_repeated(intake_url: str, t
 
 async def test_the_command_names_bad_lines_by_their_number_in_the_file(intake_url: str, tmp_path: Path) -> None:
     file = tmp_path / "cases.ndjson"
-    lines = [a_line() for _ in range(LINES_PER_REQUEST)] + [a_line(municipality="Frankfurt")]
+    lines = [a_line() for _ in range(2 * LINES_PER_REQUEST + 1)]
+    for number in (LINES_PER_REQUEST + 1, len(lines)):
+        lines[number - 1] = a_line(municipality="Frankfurt")
     file.write_text("\n".join(lines))
 
     result = await run_import(file, intake_url)
 
     assert result.exit_code == 1
     assert f"line {LINES_PER_REQUEST + 1}: 422 /municipality" in result.stderr
+    assert f"line {len(lines)}: 422 /municipality" in result.stderr
 
 
 async def test_lines_full_of_faults_do_not_block_the_command(intake_url: str, tmp_path: Path) -> None:
@@ -151,7 +154,7 @@ async def test_an_intake_that_is_away_is_said_in_one_line(tmp_path: Path) -> Non
     result = await run_import(file, "http://127.0.0.1:9")
 
     assert result.exit_code == 2
-    assert "does not answer: ConnectError" in result.stderr
+    assert "does not answer (ConnectError)" in result.stderr
 
 
 async def test_a_server_refuses_a_large_body_in_time(intake_url: str) -> None:

@@ -41,7 +41,7 @@ class MailServer:
         self.mails.append(mail)
         if self.at_data is None:
             assert server.transport
-            server.transport.abort()
+            server.transport.close()
             return "421 gone"
         return self.at_data
 

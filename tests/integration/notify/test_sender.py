@@ -137,13 +137,20 @@ def told(reaction: Reaction[Any, NotifiedCase], event: Event) -> Command[Notifie
     return Command(reaction.key(event), received.cause, partial(reaction.decide, received))
 
 
-class Interrupted(CountingTransport):
-    """Never comes back from the first mail, as a process that is killed."""
+class WatchedTransport(CountingTransport):
+    """Says when the first mail is going out, and keeps it there as long as `held` is set."""
 
-    async def send(self, _mail: Mail) -> MessageOutcome:
-        self.sent += 1
-        await asyncio.Event().wait()
-        raise AssertionError
+    def __init__(self, *, held: bool = False) -> None:
+        super().__init__()
+        self.began = asyncio.Event()
+        self.may_end = asyncio.Event()
+        if not held:
+            self.may_end.set()
+
+    async def send(self, mail: Mail) -> MessageOutcome:
+        self.began.set()
+        await self.may_end.wait()
+        return await super().send(mail)
 
 
 @pytest.fixture
@@ -175,8 +182,11 @@ async def test_the_store_knows_no_name_and_no_address(office: Office) -> None:
     await office.book(1)
     await office.sender(CountingTransport()).send_chunk()
 
-    names = await office.database.list_collection_names()
-    held = [document async for name in names for document in office.database[name].find()]
+    held = [
+        document
+        for name in await office.database.list_collection_names()
+        for document in await office.database[name].find().to_list(None)
+    ]
     assert "zlem" not in str(held)
     assert "example.org" not in str(held)
 
@@ -208,10 +218,9 @@ async def test_instances_that_share_the_work_send_each_message_once(office: Offi
 
 async def test_a_crash_while_sending_ends_as_unknown_and_sends_nothing_again(office: Office) -> None:
     await office.book(1, 2)
-    crashed = Interrupted()
+    crashed = WatchedTransport(held=True)
     crash = asyncio.create_task(office.sender(crashed).send_chunk())
-    while not crashed.sent:
-        await asyncio.sleep(0.01)
+    await crashed.began.wait()
     crash.cancel()
     await asyncio.gather(crash, return_exceptions=True)
     assert await office.states() == {"sending": 2}
@@ -233,7 +242,7 @@ async def test_an_owner_that_slept_through_its_lease_sends_nothing(office: Offic
 
     async def sleep_and_fetch(ids: Collection[str]) -> Mapping[str, Person]:
         office.clock.now += LEASE
-        await Office.sender(office, CountingTransport()).send_chunk()
+        await office.sender(CountingTransport()).send_chunk()
         return await fetch(ids)
 
     office.persons.fetch = sleep_and_fetch  # type: ignore[method-assign]
@@ -364,7 +373,7 @@ async def test_a_chunk_is_what_intake_answers_at_once(office: Office) -> None:
 
 
 async def test_a_nudged_sender_sends_at_once_and_stops_at_once(office: Office) -> None:
-    transport = CountingTransport()
+    transport = WatchedTransport()
     sender = office.sender(transport)
     sender.EVERY = 3600.0  # type: ignore[misc]
     await sender.start()
@@ -374,28 +383,21 @@ async def test_a_nudged_sender_sends_at_once_and_stops_at_once(office: Office) -
     sender.nudge()
 
     async with asyncio.timeout(5):
-        while not transport.sent:
-            await asyncio.sleep(0.01)
+        await transport.began.wait()
         await sender.stop()
     assert await office.states() == {"sent": 1}
 
 
-async def test_a_stop_puts_the_rest_of_the_chunk_back(office: Office) -> None:
+async def test_a_stop_ends_the_mail_at_hand_and_puts_the_others_back(office: Office) -> None:
     await office.book(*range(5))
-    sender: Sender
-
-    class Stopping(CountingTransport):
-        async def send(self, mail: Mail) -> MessageOutcome:
-            stopping.append(asyncio.create_task(sender.stop()))
-            await asyncio.sleep(0)
-            return await super().send(mail)
-
-    stopping: list[asyncio.Task[None]] = []
-    transport = Stopping()
+    transport = WatchedTransport(held=True)
     sender = office.sender(transport)
     await sender.start()
-    while not stopping:
-        await asyncio.sleep(0.01)
-    await asyncio.gather(*stopping)
+    await transport.began.wait()
+
+    stop = asyncio.create_task(sender.stop())
+    await asyncio.sleep(0)
+    transport.may_end.set()
+    await stop
 
     assert await office.states() == {"sent": 1, "pending": 4}

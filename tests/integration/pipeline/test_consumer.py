@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from aiokafka.structs import ConsumerRecord
-from toy.records import Written, a_case
+from toy.records import Written
 from toy.trial import Trial, eventually
 
 from shared.mongo import UnavailableError
@@ -31,13 +31,13 @@ def consumption(trial: Trial, handle: Handling) -> Consumption:
 
 @pytest.mark.parametrize("failure", [UnavailableError("away"), RuntimeError("a bug of ours")])
 async def test_the_first_batch_of_a_new_group_comes_again_when_it_fails(trial: Trial, failure: Exception) -> None:
-    await trial.write(*(Written(a_case()) for _ in range(20)))
+    await trial.write(*(Written() for _ in range(20)))
     handle = Handling(failure)
     consumer = consumption(trial, handle)
 
     await consumer.start()
     try:
-        await trial.write(*(Written(a_case()) for _ in range(20)))
+        await trial.write(*(Written() for _ in range(20)))
         await eventually(lambda: asyncio.sleep(0, len(set(handle.handled)) == 40), what="all 40", seconds=10)
     finally:
         await consumer.stop()

@@ -78,7 +78,7 @@ def intake() -> Iterator[str]:
             [reference] = parse_qs(urlsplit(self.path).query)["source_reference"]
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(json.dumps({"items": known.get(reference, [])}).encode())
+            self.wfile.write(json.dumps({"cases": known.get(reference, [])}).encode())
 
         def log_message(self, *args: Any) -> None:
             """Nothing to tell."""

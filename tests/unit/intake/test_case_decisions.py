@@ -159,11 +159,33 @@ def test_an_amendment_that_came_before_changes_nothing() -> None:
 
 
 def test_a_new_contact_is_no_event() -> None:
-    decision = amended(an_open_case(), contact={"phone": "0171 3920067"})
+    case = an_open_case()
+
+    decision = amended(case, contact={"phone": "0171 3920067"})
 
     assert decision.events == ()
     assert decision.state is not None
-    assert decision.state.changed_records[0]["contact.phone"] == "0171 3920067"
+    assert decision.state.changed_records == ({"_id": case.person_id, "contact.phone": "0171 3920067"},)
+
+
+def test_a_case_holds_no_more_concerns_than_an_event() -> None:
+    persons = [a_person(), *(a_person(f"p{n}", "child") for n in range(2, 8))]
+    codes = (
+        "german_course",
+        "debt",
+        "childcare",
+        "housing_search",
+        "job_search",
+        "application_help",
+        "school_education",
+    )
+    concerns = [a_concern(code, person["ref"]) for code in codes for person in persons]
+    full = an_open_case(persons=persons, concerns=[*concerns, a_concern("money_management")])
+
+    refused = amended(full, concerns=[a_concern("integration_course")])
+
+    assert refused.answer is not None
+    assert refused.answer["errors"][0]["pointer"] == "/concerns"
 
 
 def test_an_amendment_for_nobody_is_refused() -> None:
@@ -222,3 +244,12 @@ def test_a_concern_shows_the_partner_asked_last() -> None:
     assert known is not None
     [concern] = shown(known)["concerns"]
     assert (concern["state"], concern["partner_id"]) == ("offered", "diakonie")
+
+
+def test_of_two_that_were_asked_at_the_same_moment_the_later_one_is_shown() -> None:
+    case = an_open_case()
+    standings = (a_standing(case, "offered", "caritas"), a_standing(case, "offered", "diakonie"))
+    known = note_progress(CaseProgressed(case_id=case.id, standings=standings), 1, case).state
+
+    assert known is not None
+    assert shown(known)["concerns"][0]["partner_id"] == "diakonie"

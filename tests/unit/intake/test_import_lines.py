@@ -1,5 +1,6 @@
 """Lines keep their numbers, however the stream is cut."""
 
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -25,7 +26,19 @@ async def test_a_line_may_come_in_pieces(size: int) -> None:
     assert found == [(1, b"ab"), (3, b" c\r"), (4, b"de")]
 
 
-async def test_a_line_above_the_limit_costs_no_memory_and_its_neighbours_nothing() -> None:
+async def test_an_endless_line_costs_no_memory() -> None:
+    chunk = b"x" * BODY_BYTES
+    tracemalloc.start()
+
+    found = await lines_of(*(chunk for _ in range(100)))
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == [(1, None)]
+    assert peak < 10 * BODY_BYTES
+
+
+async def test_a_line_above_the_limit_costs_its_neighbours_nothing() -> None:
     chunk = b"x" * (BODY_BYTES // 2 + 1)
 
     assert await lines_of(b"a\n", chunk, chunk, chunk, chunk, b"\nb\n" + 3 * chunk + b"\n", b"c") == [

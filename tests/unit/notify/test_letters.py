@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from notify_builders import a_person, an_appointment, pending, the_message
@@ -37,7 +38,7 @@ GIVEAWAYS = (
 )
 
 
-def the_mail(*, languages: tuple[str, ...] = (), case_languages: tuple[str, ...] = (), **facts: object) -> Mail:
+def the_mail(*, languages: tuple[str, ...] = (), case_languages: tuple[str, ...] = (), **facts: Any) -> Mail:
     """The mail to a person with these languages about an appointment."""
     message = the_message(pending(languages=case_languages, **facts))
     return LETTERS.compose(message, a_person(languages=languages), TO)

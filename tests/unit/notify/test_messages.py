@@ -202,4 +202,4 @@ def test_whatever_happens_a_message_is_settled_at_most_once(steps: list[tuple[st
         assert (message.next_at is None) == (message.state not in (MessageState.PENDING, MessageState.SENDING))
         assert (message.lease is not None) == (message.state is MessageState.SENDING)
 
-    assert settled == (the_message(case).state in set(MessageOutcome))
+    assert settled == (the_message(case).state.value in {outcome.value for outcome in MessageOutcome})

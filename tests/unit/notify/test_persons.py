@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from services.notify.persons import IntakePersons, PersonsUnavailableError, Serv
 from shared.contracts.base import derived_id
 
 KNOWN, UNKNOWN = derived_id("known"), derived_id("unknown")
-RECORD = {
+RECORD: dict[str, Any] = {
     "_id": KNOWN,
     "identity": {"given_name": "Özlem", "family_name": None},
     "contact": {"email": "oezlem@example.org", "may_contact_by": ["email"]},
@@ -24,7 +25,7 @@ RECORD = {
 class FakeVault:
     """Intake's store with one person."""
 
-    async def batch_get(self, ids: tuple[str, ...]) -> list[dict[str, object]]:
+    async def batch_get(self, ids: tuple[str, ...]) -> list[dict[str, Any]]:
         return [RECORD] if KNOWN in ids else []
 
 

@@ -1,0 +1,61 @@
+# Every target makes what it needs: the first one on a fresh machine makes .venv from requirements.lock.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help run demo down test check unit integration faults bench schemas lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {sub("%", "<service>", $$1); printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(READY) ## the whole platform on this machine, sample cases travelling through it; Ctrl-C ends it
+	@$(BIN)/wegweiser run
+
+demo: $(READY) ## the same, ends by itself; fails unless every sample case reached an end the agreement allows
+	@$(BIN)/wegweiser demo
+
+down: $(READY) ## stop what `make run` started, also what a killed one left behind
+	@$(BIN)/wegweiser down
+
+test: $(READY) ## everything is proved on this machine
+	$(BIN)/pytest
+
+check: $(READY) ## lint, format, types, import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(READY) ## tests that need no Kafka and no MongoDB
+	$(BIN)/pytest tests/unit tests/contract
+
+integration: $(READY) ## tests of services against real backends, and from end to end
+	$(BIN)/pytest tests/integration tests/e2e
+
+faults: $(READY) ## tests that kill, stop and freeze processes
+	$(BIN)/pytest tests/faults
+
+bench: $(READY) ## the platform beside its peers, in one run; writes benchmarks/results/latest.json
+	$(BIN)/python -m benchmarks
+
+run-%: $(READY) ## one service in the foreground, with the addresses of var/platform.env or of the environment
+	@set -a; if [ -f var/platform.env ]; then . var/platform.env; fi; exec $(BIN)/wegweiser service $*
+
+schemas: $(READY) ## write the JSON Schemas of new and changed contracts
+	$(BIN)/wegweiser schemas
+
+lock: $(READY) ## resolve the wheels and Kafka's jars anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
+		--no-emit-index-url --generate-hashes --custom-compile-command 'make lock' \
+		--output-file requirements.lock pyproject.toml
+	$(BIN)/python -m deploy.embedded.java
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'Python 3.11 or newer is needed; $(PYTHON) is '"$$($(PYTHON) --version 2>&1)"'. Name another: make PYTHON=python3.11' >&2; \
+		exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --editable .
+	@touch $@

@@ -1,0 +1,64 @@
+"""Every event that may travel can be told in a sentence."""
+
+import re
+from datetime import UTC, date, datetime
+
+import pytest
+from contract_samples import samples_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.contracts import CONTRACTS, Contract
+from shared.contracts.base import UUID_PATTERN, new_id
+from shared.contracts.codes import AgeBand, AppointmentMode, Concern, Urgency
+from shared.contracts.routing import OfferedConcern, ReferralOffered, ReferralScheduled
+from wegweiser.wording import sentence
+
+ID = re.compile(UUID_PATTERN.strip("^$"))
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.type)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_every_contract_has_a_sentence_without_ids(contract: Contract, data: st.DataObject) -> None:
+    said = sentence(data.draw(samples_of(contract.event)))
+
+    assert said == said.strip()
+    assert said.isprintable()
+    assert "None" not in said
+    assert not ID.search(said)
+
+
+def test_codes_are_told_as_words() -> None:
+    offered = ReferralOffered(
+        partner_id="awo",
+        referral_id=new_id(),
+        case_id=new_id(),
+        agreement="2017-01-09",
+        rules=("awo-work",),
+        concerns=(
+            OfferedConcern(
+                concern_id=new_id(), code=Concern.JOB_SEARCH, person_id=new_id(), age_band=AgeBand.YOUNG_ADULT
+            ),
+        ),
+        languages=("ar",),
+        urgency=Urgency.NORMAL,
+        respond_by=date(2017, 3, 14),
+    )
+
+    assert sentence(offered) == "awo is asked to take job search, answer by 2017-03-14"
+
+
+def test_appointments_are_told_in_the_time_on_the_wall() -> None:
+    scheduled = ReferralScheduled(
+        partner_id="vhs",
+        referral_id=new_id(),
+        case_id=new_id(),
+        appointment_id=new_id(),
+        starts_at=datetime(2017, 7, 3, 7, 30, tzinfo=UTC),
+        minutes=30,
+        place="office",
+        mode=AppointmentMode.ON_SITE,
+    )
+
+    assert sentence(scheduled) == "vhs is told of the appointment on 2017-07-03 09:30"

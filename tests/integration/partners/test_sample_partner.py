@@ -1,0 +1,176 @@
+"""The sample partner as its developer would run it: one process, aiokafka alone, against a real broker."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+
+from deploy.backends import Backends
+from shared.contracts.base import derived_id, new_id
+from shared.contracts.codes import AgeBand, Concern, Urgency, WithdrawalReason
+from shared.contracts.partners import ReplyAccepted
+from shared.contracts.routing import OfferedConcern, PartnerEvent, ReferralOffered, ReferralWithdrawn
+from shared.envelope import Cause, headers_of, source_of, unwrap
+from shared.pipeline.outbox import row_of
+from shared.topics import partner_topics, provision
+
+CONSUMER = Path(__file__).parents[3] / "examples" / "partners" / "python" / "consumer.py"
+PATIENCE = 60
+
+
+class Partner:
+    """A partner of its own for one test: its two topics, and its program."""
+
+    def __init__(self, backends: Backends, folder: Path) -> None:
+        self.id = f"p-{uuid4().hex[:8]}"
+        self.kafka = backends.kafka
+        self.folder = folder
+        self.processes: list[Process] = []
+
+    async def start(self) -> Process:
+        """Run the sample consumer."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "KAFKA_BOOTSTRAP": self.kafka,
+            "PARTNER_ID": self.id,
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(CONSUMER), stdout=PIPE, cwd=self.folder, env=environment
+        )
+        self.processes.append(process)
+        return process
+
+    async def tell(self, *events: PartnerEvent) -> None:
+        """Write what routing would write, each time with the same id for the same event."""
+        queue, _ = partner_topics(self.id)
+        async with AIOKafkaProducer(bootstrap_servers=self.kafka) as producer:
+            for event in events:
+                id_ = derived_id("cause", event.model_dump_json())
+                row = row_of(event, Cause(id_, id_, ""), 0, event.case_id, 1, datetime.now(UTC))
+                await producer.send_and_wait(
+                    queue.name,
+                    row["data"].encode(),
+                    row["subject"].encode(),
+                    headers=headers_of(row, source_of("routing")),
+                )
+
+    async def replies(self, at_least: int) -> list[ConsumerRecord]:
+        """All replies written so far, once there are so many."""
+        _, replies = partner_topics(self.id)
+        found: list[ConsumerRecord] = []
+        async with (
+            asyncio.timeout(PATIENCE),
+            AIOKafkaConsumer(replies.name, bootstrap_servers=self.kafka, auto_offset_reset="earliest") as consumer,
+        ):
+            while len(found) < at_least:
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    found += records
+        return found
+
+    def an_offer(self, name: str) -> ReferralOffered:
+        """The partner is asked to help with debts."""
+        concern = OfferedConcern(concern_id=new_id(), code=Concern.DEBT, person_id=new_id(), age_band=AgeBand.ADULT)
+        return ReferralOffered(
+            partner_id=self.id,
+            referral_id=derived_id("referral", self.id, name),
+            case_id=derived_id("case", self.id, name),
+            agreement="2017-07-01",
+            rules=("debt",),
+            concerns=(concern,),
+            languages=("ar",),
+            urgency=Urgency.NORMAL,
+            respond_by=date(2026, 12, 1),
+        )
+
+
+@pytest.fixture
+async def partner(backends: Backends, tmp_path: Path) -> AsyncIterator[Partner]:
+    partner = Partner(backends, tmp_path)
+    await provision(backends.kafka, partner_topics(partner.id))
+    yield partner
+    for process in partner.processes:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def line_of(process: Process) -> str:
+    assert process.stdout
+    async with asyncio.timeout(PATIENCE):
+        return (await process.stdout.readline()).decode()
+
+
+async def test_what_is_offered_is_accepted_by_a_reply_we_understand(partner: Partner) -> None:
+    offer = partner.an_offer("first")
+    await partner.tell(offer)
+
+    process = await partner.start()
+    line = await line_of(process)
+
+    assert "referral.offered.v1" in line
+    assert line.endswith("debt: accepted\n")
+    [reply] = await partner.replies(1)
+    envelope = unwrap(reply.topic, reply.headers, reply.value)
+    assert reply.key.decode() == offer.referral_id
+    assert envelope.type == "de.integrationsbuero.reply.accepted.v1"
+    assert ReplyAccepted.model_validate_json(envelope.data).referral_id == offer.referral_id
+
+
+async def test_after_a_kill_it_goes_on_and_answers_nothing_twice(partner: Partner) -> None:
+    first, second = partner.an_offer("first"), partner.an_offer("second")
+    await partner.tell(first)
+    killed = await partner.start()
+    await line_of(killed)
+    killed.kill()
+    await killed.wait()
+
+    await partner.tell(first, second)
+    lines = [await line_of(await partner.start())]
+    while "accepted" not in lines[-1]:
+        lines.append(await line_of(partner.processes[-1]))
+
+    assert all("dropped" in line for line in lines[:-1])
+    assert first.referral_id in lines[0]
+    replies = await partner.replies(2)
+    assert [reply.key.decode() for reply in replies] == [first.referral_id, second.referral_id]
+
+
+async def test_without_its_memory_it_repeats_itself_with_the_same_id(partner: Partner) -> None:
+    offer = partner.an_offer("first")
+    for _ in range(2):
+        await partner.tell(offer)
+        process = await partner.start()
+        await line_of(process)
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+        (partner.folder / f"{partner.id}.sqlite").unlink()
+
+    first, again = (dict(reply.headers)["ce_id"] for reply in await partner.replies(2))
+    assert first == again
+
+
+async def test_other_events_are_noted_and_a_sigterm_ends_it_cleanly(partner: Partner) -> None:
+    offer = partner.an_offer("first")
+    await partner.tell(
+        ReferralWithdrawn(
+            partner_id=partner.id,
+            referral_id=offer.referral_id,
+            case_id=offer.case_id,
+            reason=WithdrawalReason.BY_PERSON,
+        )
+    )
+    process = await partner.start()
+    assert "referral.withdrawn.v1" in await line_of(process)
+
+    process.send_signal(signal.SIGTERM)
+
+    async with asyncio.timeout(PATIENCE):
+        assert await process.wait() == 0

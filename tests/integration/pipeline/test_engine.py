@@ -1,0 +1,257 @@
+"""The engine: each event takes effect once, whoever else runs at the same time; what is bad stops nobody."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from faults.checker import effects_violated, numbers_violated
+from toy.records import Written
+from toy.service import CASES, RAISES, TOO_LARGE, Tallies, Tally
+from toy.trial import Trial
+
+from shared.contracts.base import new_id
+from shared.mongo import Session, UnavailableError
+from shared.pipeline import engine as engine_module
+from shared.pipeline.decisions import Command, Done, Failed, Outcome, Repeated
+from shared.pipeline.engine import Engine
+from shared.pipeline.set_aside import OPEN
+
+
+async def feed(engine: Engine[Tally], trial: Trial, *events: Written) -> list[Outcome[Tally]]:
+    """Run the events as one batch."""
+    outcomes, _ = await engine.run([trial.command(event) for event in events])
+    return outcomes
+
+
+def kinds(outcomes: Sequence[Outcome[Tally]]) -> list[type]:
+    return [type(outcome) for outcome in outcomes]
+
+
+async def broken(trial: Trial, accepted: Sequence[Written], *, in_order: bool = True) -> list[str]:
+    """The promises about the store that were not kept."""
+    aside = {event.id for event in accepted if event.case_id in await held_up(trial)}
+    tallies = await trial.tallies()
+    return [
+        *effects_violated(tallies, [event for event in accepted if event.id not in aside], in_order=in_order, aside=()),
+        *numbers_violated(tallies, await trial.rows(topic=trial.names.outgoing)),
+    ]
+
+
+async def held_up(trial: Trial) -> set[str]:
+    return {subject for document in await trial.aside() for subject in document["subjects"]}
+
+
+async def test_a_repetition_in_the_same_batch_has_no_effect(store: Trial) -> None:
+    event = Written()
+
+    outcomes = await feed(store.engine(), store, event, event)
+
+    assert kinds(outcomes) == [Done, Repeated]
+    assert await broken(store, [event]) == []
+
+
+async def test_a_repetition_in_a_later_batch_has_no_effect(store: Trial) -> None:
+    first, second = Written(), Written()
+    engine = store.engine()
+    await feed(engine, store, first)
+
+    outcomes = await feed(engine, store, first, second)
+
+    assert kinds(outcomes) == [Repeated, Done]
+    assert await broken(store, [first, second]) == []
+
+
+async def test_an_id_that_was_used_on_another_topic_suppresses_nothing_and_stops_nobody(store: Trial) -> None:
+    here = store.record(Written())
+    elsewhere = replace(here, topic="partner.somebody-else.referrals.v1")
+    commands = [store.reader().command(record) for record in (here, elsewhere)]
+
+    outcomes, _ = await store.engine().run([command for command in commands if command is not None])
+
+    assert kinds(outcomes) == [Done, Done]
+    assert [aside["topic"] for aside in await store.aside()] == [elsewhere.topic]
+
+
+async def test_events_of_one_case_in_one_batch_build_on_each_other(store: Trial) -> None:
+    case = new_id()
+    events = [Written(case) for _ in range(5)]
+
+    await feed(store.engine(), store, *events)
+
+    tally = await store.tally(case)
+    assert tally is not None
+    assert (tally.amount, tally.sequence, tally.version) == (5, 5, 1)
+    assert await broken(store, events) == []
+
+
+async def test_engines_that_race_for_the_same_batch_let_each_event_take_effect_once(store: Trial) -> None:
+    cases = [new_id() for _ in range(4)]
+    events = [Written(case) for _ in range(6) for case in cases]
+
+    results = await asyncio.gather(*(feed(store.engine(), store, *events) for _ in range(3)))
+
+    assert sorted(kinds([outcome for outcomes in results for outcome in outcomes]), key=str) == sorted(
+        [Done] * 24 + [Repeated] * 48, key=str
+    )
+    assert await broken(store, events) == []
+
+
+async def test_engines_that_race_for_the_same_cases_with_different_events_lose_none(store: Trial) -> None:
+    cases = [new_id() for _ in range(3)]
+    batches = [[Written(case) for case in cases] for _ in range(8)]
+
+    await asyncio.gather(*(feed(store.engine(), store, *batch) for batch in batches))
+
+    assert await broken(store, [event for batch in batches for event in batch], in_order=False) == []
+
+
+async def test_a_lost_race_decides_again_on_what_the_winner_stored(store: Trial) -> None:
+    case = new_id()
+    first, second, third = (Written(case) for _ in range(3))
+    await feed(store.engine(), store, first)
+
+    class Overtaken(Tallies):
+        """Another instance is faster, between loading and storing, once."""
+
+        overtaken = False
+
+        async def save(self, states: Sequence[tuple[int, Tally]], session: Session) -> None:
+            if not self.overtaken:
+                self.overtaken = True
+                await feed(store.engine(), store, second)
+            await super().save(states, session)
+
+    await feed(Engine(store.database, Overtaken(store.database)), store, third)
+
+    assert await broken(store, [first, second, third]) == []
+
+
+async def test_a_race_lost_for_ever_is_an_absent_store_and_no_dead_letter(
+    store: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "RACES", 2)
+
+    class AlwaysLate(Tallies):
+        async def load(self, keys: Collection[str]) -> Mapping[str, Tally]:
+            return {key: tally.model_copy(update={"version": 99}) for key, tally in (await super().load(keys)).items()}
+
+    event = Written()
+    await feed(store.engine(), store, event)
+    later = Written(event.case_id)
+
+    with pytest.raises(UnavailableError):
+        await feed(Engine(store.database, AlwaysLate(store.database)), store, later)
+
+    assert await store.aside() == []
+
+
+@pytest.mark.parametrize("position", [0, 3, 7])
+async def test_what_the_store_refuses_is_set_aside_alone(store: Trial, position: int) -> None:
+    events = [Written(behaviour=TOO_LARGE if index == position else "uk") for index in range(8)]
+
+    outcomes = await feed(store.engine(), store, *events)
+
+    assert kinds(outcomes) == [Done] * 8
+    [aside] = await store.aside()
+    assert (aside["reason"], aside["key"]) == ("refused_by_store", events[position].key)
+    assert await broken(store, events) == []
+
+
+async def test_a_decision_that_fails_sets_its_record_aside_and_the_others_go_on(store: Trial) -> None:
+    events = [Written(), Written(behaviour=RAISES), Written()]
+
+    await feed(store.engine(), store, *events)
+
+    [aside] = await store.aside()
+    assert (aside["reason"], aside["value"]) == ("handler_failed", events[1].value)
+    [letter] = await store.rows(topic=store.names.dead_letters)
+    assert aside["_id"] in letter["data"]
+    assert await broken(store, events) == []
+
+
+@pytest.mark.parametrize("behaviour", [RAISES, TOO_LARGE])
+@pytest.mark.parametrize("together", [True, False])
+async def test_later_records_of_the_same_case_wait_behind_it(store: Trial, behaviour: str, together: bool) -> None:
+    case, other = new_id(), new_id()
+    events = [Written(case), Written(case, behaviour=behaviour), Written(case), Written(other), Written(case)]
+    engine = store.engine()
+
+    if together:
+        await feed(engine, store, *events)
+    else:
+        for event in events:
+            await feed(engine, store, event)
+
+    assert [aside["value"] for aside in await store.aside()] == [events[1].value, events[2].value, events[4].value]
+    assert [aside["reason"] for aside in await store.aside()][1:] == ["parked", "parked"]
+    tallies = await store.tallies()
+    assert {case_id: tally.effects for case_id, tally in tallies.items()} == {
+        case: (events[0].id,),
+        other: (events[3].id,),
+    }
+
+
+async def test_a_record_set_aside_may_be_read_again(store: Trial) -> None:
+    case = new_id()
+    commands = [store.command(event) for event in (Written(case, behaviour=RAISES), Written(case), Written())]
+    engine = store.engine()
+    await engine.run(commands)
+
+    outcomes, _ = await engine.run(commands)
+
+    assert kinds(outcomes) == [Repeated] * 3
+    assert [aside["state"] for aside in await store.aside()] == [OPEN, OPEN]
+
+
+async def test_a_state_that_cannot_be_read_sets_aside_the_records_of_its_own_case_only(store: Trial) -> None:
+    damaged, fine = new_id(), new_id()
+    await store.database[CASES].insert_one({"_id": damaged, "version": 1, "sequence": "many"})
+
+    await feed(store.engine(), store, Written(fine), Written(damaged), Written(fine))
+
+    assert [aside["key"] for aside in await store.aside()] == [damaged.encode()]
+    found = await store.states.load({fine})
+    assert len(found[fine].effects) == 2
+
+
+async def test_a_repository_that_fails_for_one_state_sets_aside_that_one(store: Trial) -> None:
+    bad, fine = Written(), Written()
+
+    class Failing(Tallies):
+        def encoded(self, state: Tally) -> dict[str, Any]:
+            if state.id == bad.case_id:
+                raise KeyError("a bug of ours")
+            return super().encoded(state)
+
+    await feed(Engine(store.database, Failing(store.database)), store, bad, fine)
+
+    assert [aside["key"] for aside in await store.aside()] == [bad.key]
+    assert await broken(store, [bad, fine]) == []
+
+
+async def test_without_a_fallback_the_error_is_the_outcome_of_that_command_alone(store: Trial) -> None:
+    good, bad = store.command(Written()), store.command(Written(behaviour=RAISES))
+    commands = [good, Command(bad.key, bad.cause, bad.decide, bad.marks)]
+
+    outcomes, _ = await store.engine().run(commands)
+
+    assert kinds(outcomes) == [Done, Failed]
+    assert await store.inbox() == 1
+
+
+async def test_what_follows_carries_the_cause_and_its_threads(store: Trial) -> None:
+    event = Written().with_header("ce_correlationid", new_id().encode())
+    command = store.command(event)
+
+    await store.engine().run([command])
+
+    [row] = await store.rows()
+    assert row["causation_id"] == event.id
+    assert row["correlation_id"] == dict(event.headers)["ce_correlationid"].decode()
+    assert row["traceparent"].split("-")[1] == dict(event.headers)["ce_traceparent"].decode().split("-")[1]
+
+
+def test_a_mark_outlives_everything_on_the_bus() -> None:
+    assert engine_module.INBOX_DAYS >= 30 + 7

@@ -1,0 +1,60 @@
+"""Hostile records on a real broker: set aside with their coordinates, and every neighbour takes effect."""
+
+import pytest
+from aiokafka.consumer import fetcher
+from faults.checker import effects_violated
+from toy.batches import CODECS, with_raw_name, write_batch
+from toy.records import Written
+from toy.trial import Trial, eventually, running
+
+from shared.pipeline.wire import PatientRecords
+
+
+async def handled(trial: Trial, records: int) -> bool:
+    return await trial.effects() + len(await trial.aside()) == records
+
+
+async def test_a_header_name_that_is_not_utf_8_stops_nobody(trial: Trial) -> None:
+    events, bad = [], []
+    for codec in CODECS:
+        before, hostile, after = Written(), with_raw_name(Written()), Written()
+        await write_batch(trial.kafka, trial.names.incoming, [before, hostile, after], codec)
+        events += [before, after]
+        bad.append(hostile)
+
+    async with running(trial.pipeline()):
+        await eventually(lambda: handled(trial, 15), what="all records")
+        await eventually(lambda: committed(trial, 15), what="the commit")
+
+    assert effects_violated(await trial.tallies(), events, in_order=True, aside=()) == []
+    aside = await trial.aside()
+    assert [document["value"] for document in aside] == [event.value for event in bad]
+    assert [document["offset"] for document in aside] == [1, 4, 7, 10, 13]
+    assert {(document["topic"], document["partition"]) for document in aside} == {(trial.names.incoming, 0)}
+
+
+async def committed(trial: Trial, offset: int) -> bool:
+    return (await trial.committed()).get(0) == offset
+
+
+async def test_records_without_headers_key_or_value_and_large_ones_stop_nobody(trial: Trial) -> None:
+    naked, keyless, empty, large = (Written() for _ in range(4))
+    naked.headers, keyless.key, empty.value, large.value = [], None, None, b"x" * 1_000_000
+    fine = [Written() for _ in range(3)]
+
+    async with running(trial.pipeline()):
+        await trial.write(fine[0], naked, keyless, fine[1], empty, large, fine[2])
+        await eventually(lambda: handled(trial, 7), what="all records")
+
+    assert effects_violated(await trial.tallies(), fine, in_order=True, aside=()) == []
+    reasons = {document["reason"] for document in await trial.aside()}
+    assert reasons == {"bad_headers", "no_key", "empty", "not_json"}
+    assert large.value in [document["value"] for document in await trial.aside()]
+
+
+@pytest.mark.usefixtures("trial")
+def test_the_client_still_looks_for_its_reader_where_ours_is_put(trial: Trial) -> None:
+    trial.pipeline()
+
+    assert fetcher.MemoryRecords is PatientRecords
+    assert "MemoryRecords(" in __import__("inspect").getsource(fetcher.Fetcher)

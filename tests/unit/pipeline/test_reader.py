@@ -1,0 +1,310 @@
+"""What becomes of a record: an effect, nothing, a rejection, or a place among the records set aside."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka.structs import ConsumerRecord
+from prometheus_client import REGISTRY
+from toy.records import NOW, Written, a_record, an_event
+from toy.service import Names, Tally, reactions, subscription
+
+from shared.contracts import BY_EVENT
+from shared.contracts.base import derived_id, new_id
+from shared.contracts.codes import RejectionReason
+from shared.contracts.partners import ReplyAccepted
+from shared.contracts.routing import ReferralAccepted, ReplyRejected
+from shared.envelope import source_of
+from shared.pipeline.decisions import Command, Decision, Reaction
+from shared.pipeline.reading import Reader, Subscription
+from shared.pipeline.wire import UNREADABLE
+
+NAMES = Names("toy")
+TYPE = BY_EVENT[ReferralAccepted].type
+NEARLY_A_MEBIBYTE = 1024 * 1024 - 2000
+
+Change = Callable[[Written], object]
+
+
+def reader() -> Reader[Tally]:
+    return Reader(NAMES.service, reactions(NAMES), subscription(NAMES))
+
+
+def record_of(written: Written) -> ConsumerRecord:
+    return a_record(written, topic=NAMES.incoming, partition=1, offset=42)
+
+
+def decision_on(record: ConsumerRecord) -> Decision[Tally] | None:
+    command = reader().command(record)
+    return None if command is None else command.decide(None, NOW)
+
+
+def reason_for(written: Written) -> str | None:
+    """Why it would be set aside; None where it takes effect."""
+    decision = decision_on(record_of(written))
+    assert decision is not None, "it was ignored"
+    return None if decision.aside is None else decision.aside["reason"]
+
+
+def changed(**values: Any) -> Change:
+    """An event whose key or value is another."""
+
+    def change(written: Written) -> None:
+        for name, value in values.items():
+            setattr(written, name, value)
+
+    return change
+
+
+def header(name: str, value: bytes | None) -> Change:
+    return lambda written: written.with_header(name, value)
+
+
+def payload(**values: Any) -> Change:
+    """An event with these fields in its JSON."""
+
+    def change(written: Written) -> None:
+        written.value = json.dumps({**json.loads(written.value or b"{}"), **values}).encode()
+
+    return change
+
+
+HOSTILE: dict[str, tuple[Change, str]] = {
+    "no headers": (changed(headers=[]), "bad_headers"),
+    "no key": (changed(key=None), "no_key"),
+    "empty key": (changed(key=b""), "no_key"),
+    "no value": (changed(value=None), "empty"),
+    "empty value": (changed(value=b""), "empty"),
+    "null id": (header("ce_id", None), "bad_headers"),
+    "binary id": (header("ce_id", b"\xff\xfe\x00"), "bad_headers"),
+    "unprintable id": (header("ce_id", b"a\nb"), "bad_headers"),
+    "endless id": (header("ce_id", b"a" * 201), "bad_headers"),
+    "null type": (header("ce_type", None), "bad_headers"),
+    "binary type": (header("ce_type", b"\x80"), "bad_headers"),
+    "null source": (header("ce_source", None), "bad_headers"),
+    "other version": (header("ce_specversion", b"0.3"), "bad_headers"),
+    "negative sequence": (header("ce_sequence", b"-1"), "bad_headers"),
+    "sequence in other digits": (header("ce_sequence", "٣".encode()), "bad_headers"),
+    "endless sequence": (header("ce_sequence", b"9" * 4000), "bad_headers"),
+    "header name that is not UTF-8": (header(b"x-\xff".decode("utf-8", "surrogateescape"), b"1"), "bad_headers"),
+    "broken JSON": (changed(value=b'{"case_id": '), "not_json"),
+    "bytes": (changed(value=b"\xff\xfe\xfd"), "not_json"),
+    "deep JSON": (changed(value=b"[" * 100_000), "not_json"),
+    "a list": (changed(value=b"[1, 2]"), "breaks_schema"),
+    "null": (changed(value=b"null"), "breaks_schema"),
+    "wrong type": (payload(languages=7), "breaks_schema"),
+    "unknown code": (payload(codes=["astrology"]), "breaks_schema"),
+    "id with a line break": (payload(case_id=new_id() + "\n"), "breaks_schema"),
+    "lone surrogate": (changed(value=b'{"case_id": "\\ud800"}'), "not_json"),
+    "integer beyond every store": (payload(case_id=10**30), "breaks_schema"),
+    "nearly a mebibyte of nothing": (changed(value=b"x" * NEARLY_A_MEBIBYTE), "not_json"),
+    "unreadable batch": (changed(headers=[(UNREADABLE, b"crc")], key=None, value=None), "unreadable_batch"),
+}
+
+HARMLESS: dict[str, Change] = {
+    "foreign headers": header("x-trace-of-somebody", b"\x00\xff"),
+    "foreign header without value": header("x-empty", None),
+    "null correlation": header("ce_correlationid", None),
+    "foreign correlation": header("ce_correlationid", b"Anna Beispiel"),
+    "foreign traceparent": header("ce_traceparent", b"00-zz"),
+    "no sequence": header("ce_sequence", None),
+    "unknown CloudEvents attribute": header("ce_extension", b"more"),
+    "unknown field": payload(added_by_a_newer_writer={"deep": [1, 2, 3]}),
+    "unknown field of nearly a mebibyte": payload(note="x" * NEARLY_A_MEBIBYTE),
+}
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@pytest.mark.parametrize(("change", "reason"), HOSTILE.values(), ids=HOSTILE)
+def test_what_cannot_be_read_is_set_aside_with_its_reason(change: Change, reason: str) -> None:
+    written = Written()
+    change(written)
+
+    assert reason_for(written) == reason
+
+
+@pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS)
+def test_what_a_reader_need_not_know_does_no_harm(change: Change) -> None:
+    written = Written()
+    change(written)
+
+    assert reason_for(written) is None
+
+
+def test_a_record_set_aside_is_named_by_coordinates_and_never_by_content() -> None:
+    written = Written().with_header("ce_id", b"\xff")
+    written.key = b"Anna Beispiel"
+
+    decision = decision_on(record_of(written))
+
+    assert decision is not None
+    [letter] = decision.events
+    told = json.loads(letter.model_dump_json())
+    assert (told["topic"], told["partition"], told["offset"]) == (NAMES.incoming, 1, 42)
+    assert told["reason"] == "bad_headers"
+    assert "Anna" not in letter.model_dump_json()
+
+
+def test_a_type_that_is_not_for_this_service_is_ignored_and_counted() -> None:
+    written = Written().with_header("ce_type", b"de.integrationsbuero.case.dreamt.v1")
+    before = sample("wegweiser_ignored_total", type="unknown")
+
+    assert decision_on(record_of(written)) is None
+    assert sample("wegweiser_ignored_total", type="unknown") == before + 1
+
+
+def test_fields_of_a_newer_writer_are_counted() -> None:
+    written = Written()
+    payload(added=1)(written)
+    before = sample("wegweiser_unknown_fields_total", type=TYPE)
+
+    decision_on(record_of(written))
+
+    assert sample("wegweiser_unknown_fields_total", type=TYPE) == before + 1
+
+
+def test_an_event_of_the_service_itself_is_ignored() -> None:
+    assert decision_on(record_of(Written(source=source_of(NAMES.service)))) is None
+
+
+def structured(**attributes: Any) -> ConsumerRecord:
+    """The toy's event as one JSON document, as an outside writer may send it."""
+    event = an_event()
+    document = {
+        "specversion": "1.0",
+        "id": "reply 1",
+        "source": "/partner",
+        "type": TYPE,
+        "data": json.loads(event.model_dump_json()),
+        **attributes,
+    }
+    written = Written()
+    written.headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+    written.value = json.dumps(document).encode()
+    return record_of(written)
+
+
+def test_structured_mode_is_read_as_well() -> None:
+    decision = decision_on(structured())
+
+    assert decision is not None
+    assert decision.state is not None
+    assert decision.state.effects == (derived_id(NAMES.incoming, "reply 1"),)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"id": ""}, "bad_headers"),
+        ({"id": ["list"]}, "bad_headers"),
+        ({"id": "\ud800"}, "bad_headers"),
+        ({"specversion": 1}, "bad_headers"),
+        ({"data": None}, "breaks_schema"),
+        ({"data": "text"}, "breaks_schema"),
+        ({"data": {"case_id": 10**30}}, "breaks_schema"),
+    ],
+)
+def test_what_breaks_structured_mode_is_set_aside(attributes: dict[str, Any], reason: str) -> None:
+    decision = decision_on(structured(**attributes))
+
+    assert decision is not None
+    assert decision.aside is not None
+    assert decision.aside["reason"] == reason
+
+
+@pytest.mark.parametrize("value", [b"{", b"[1]", b"7", b"\xff\xfe", b'{"id": ' + b"9" * 5000 + b"}", b"[" * 100_000])
+def test_a_structured_document_that_is_none_is_set_aside(value: bytes) -> None:
+    record = structured()
+    decision = decision_on(a_record(with_value(record, value), topic=NAMES.incoming))
+
+    assert decision is not None
+    assert decision.aside is not None
+    assert decision.aside["reason"] in ("not_json", "breaks_schema")
+
+
+def with_value(record: ConsumerRecord, value: bytes) -> Written:
+    written = Written()
+    written.headers, written.value = list(record.headers), value
+    return written
+
+
+def test_a_fault_of_the_service_while_reading_sets_the_record_aside() -> None:
+    def no_key(_: ReferralAccepted) -> str:
+        raise LookupError("a bug of ours")
+
+    [reaction] = reactions(NAMES)
+    broken = Reader(NAMES.service, [Reaction(ReferralAccepted, reaction.decide, no_key)], subscription(NAMES))
+
+    command = broken.command(record_of(Written()))
+
+    assert command is not None
+    aside = command.decide(None, NOW).aside
+    assert aside is not None
+    assert aside["reason"] == "handler_failed"
+
+
+# partners' replies are answered instead
+
+
+REPLIES = "partner.awo.replies.v1"
+
+
+def rejecting() -> Reader[Tally]:
+    def accept(received: Any, known: Tally | None, now: Any) -> Decision[Tally]:
+        return Decision(known or Tally(id=received.event.referral_id))
+
+    def reject(partner: str, partition: int, offset: int, reason: RejectionReason) -> ReplyRejected:
+        return ReplyRejected(
+            partner_id=partner, rejection_id=new_id(), partition=partition, offset=offset, reason=reason
+        )
+
+    reaction = Reaction(ReplyAccepted, accept, lambda event: event.referral_id)
+    return Reader("routing", [reaction], Subscription(REPLIES, "replies", reject))
+
+
+def reply(*, source: str = "/partner/awo", **changes: Any) -> Written:
+    written = Written(source=source)
+    written.with_header("ce_type", BY_EVENT[ReplyAccepted].type.encode())
+    written.value = json.dumps({"referral_id": new_id(), **changes}).encode()
+    return written
+
+
+def answer_to(written: Written) -> Any:
+    command: Command[Tally] | None = rejecting().command(a_record(written, topic=REPLIES, partition=2, offset=7))
+    assert command is not None
+    return command.decide(None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (reply(referral_id="nobody"), "invalid"),
+        (reply().with_header("ce_id", b"\xff"), "unreadable"),
+        (reply().with_header("ce_type", b"de.partner.hello.v1"), "unknown_type"),
+        (reply().with_header("ce_type", TYPE.encode()), "unknown_type"),
+    ],
+)
+def test_a_bad_reply_is_answered_in_the_partners_own_queue(written: Written, reason: str) -> None:
+    decision = answer_to(written)
+
+    [rejected] = decision.events
+    assert decision.aside is None
+    assert (rejected.partner_id, rejected.partition, rejected.offset, rejected.reason) == ("awo", 2, 7, reason)
+
+
+def test_a_reply_that_copies_our_source_is_a_reply_all_the_same() -> None:
+    assert answer_to(reply(source=source_of("routing"))).state is not None
+
+
+def test_a_partner_cannot_take_the_place_of_another_cause_by_its_id() -> None:
+    written = reply()
+    commands = [rejecting().command(a_record(written, topic=f"partner.{name}.replies.v1")) for name in ("awo", "vhs")]
+
+    causes = [command.cause.id for command in commands if command is not None]
+    marks = [command.marks for command in commands if command is not None]
+    assert len({*causes, written.id}) == 3
+    assert marks[0] != marks[1]

@@ -1,0 +1,120 @@
+"""Batches that the client cannot read: every neighbour of a broken record is delivered."""
+
+import pytest
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from toy.batches import CODECS, bytes_of, sealed, with_codec, with_raw_name
+from toy.records import Written
+
+from shared.pipeline.wire import UNREADABLE, PatientRecords
+
+Read = tuple[int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+
+
+def read(data: bytes) -> list[Read]:
+    """Every record of a fetch answer, read patiently."""
+    records, found = PatientRecords(bytes(data)), []
+    while records.has_next():
+        batch = records.next_batch()
+        assert batch.validate_crc()
+        found += [(record.offset, record.key, record.value, list(record.headers)) for record in batch]
+    return found
+
+
+def expected(events: list[Written], base_offset: int = 0) -> list[Read]:
+    return [(base_offset + number, event.key, event.value, event.headers) for number, event in enumerate(events)]
+
+
+def lost(offset: int, reason: str) -> Read:
+    return (offset, None, None, [(UNREADABLE, reason.encode())])
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_good_batches_are_read_as_they_are(codec: str) -> None:
+    events = [Written() for _ in range(3)]
+
+    assert read(bytes_of(events, codec, base_offset=40)) == expected(events, 40)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_header_name_that_is_not_utf_8_costs_no_neighbour(codec: str) -> None:
+    before, bad, after = Written(), with_raw_name(Written()), Written()
+    data = bytes_of([before, bad, after], codec, base_offset=7)
+
+    first, second, third = read(data)
+
+    assert [first, third] == [expected([before], 7)[0], expected([after], 9)[0]]
+    assert second[:3] == (8, bad.key, bad.value)
+    assert second[3][-1] == ("x-\udcff\udcfe", b"1")
+
+
+def test_the_client_alone_would_stop_at_it() -> None:
+    records = MemoryRecords(bytes(bytes_of([Written(), with_raw_name(Written())])))
+
+    with pytest.raises(UnicodeDecodeError):
+        list(records.next_batch())
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_wrong_checksum_costs_one_record_for_each_offset_of_that_batch(codec: str) -> None:
+    damaged, fine = bytes_of([Written(), Written()], codec, base_offset=5), [Written()]
+    damaged[-1] ^= 0xFF
+
+    assert read(damaged + bytes_of(fine, base_offset=7)) == [lost(5, "crc"), lost(6, "crc"), *expected(fine, 7)]
+
+
+def test_an_unknown_compression_costs_that_batch_only() -> None:
+    fine = [Written()]
+    unknown = with_codec(bytes_of([Written(), Written()]), 7)
+
+    found = read(unknown + bytes_of(fine, base_offset=2))
+
+    assert [offset for offset, *_, headers in found if headers[0][0] == UNREADABLE] == [0, 1]
+    assert found[2:] == expected(fine, 2)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_compressed_bytes_that_are_none_cost_that_batch_only(codec: str) -> None:
+    broken = with_codec(bytes_of([Written(), Written()]), CODECS[codec])
+
+    assert [record[3][0][0] for record in read(broken)] == [UNREADABLE, UNREADABLE]
+
+
+@pytest.mark.parametrize("length", [0x7F, 0x00, 0x02], ids=["none", "empty", "short"])
+def test_a_record_whose_lengths_lie_costs_no_neighbour(length: int) -> None:
+    events = [Written() for _ in range(3)]
+    data = bytes_of(events)
+    data[data.index(events[1].key or b"") - 1] = length  # of its key
+
+    found = read(sealed(data))
+
+    assert [found[0], found[2]] == [expected(events)[0], expected(events)[2]]
+    assert found[1] == lost(1, "length")
+
+
+def test_what_can_be_read_before_a_batch_ends_too_early_is_delivered() -> None:
+    events = [Written() for _ in range(3)]
+    data = bytes_of(events)
+    del data[data.index(events[2].key or b"") :]
+    data[8:12] = (len(data) - 12).to_bytes(4, "big")
+
+    found = read(sealed(data))
+
+    assert found[:2] == expected(events)[:2]
+    assert [record[0] for record in found] == [0, 1, 2]
+    assert found[2][1:3] == (None, None)
+
+
+def test_a_record_of_an_old_format_with_a_wrong_checksum_stops_nobody() -> None:
+    builder = LegacyRecordBatchBuilder(1, 0, 10_000)
+    builder.append(3, 1_700_000_000_000, b"key", b"value")
+    old = bytearray(builder.build())
+    old[-1] ^= 0xFF
+
+    assert read(old) == [lost(3, "crc")]
+
+
+def test_a_batch_cut_short_by_the_fetch_is_left_for_the_next_one() -> None:
+    whole, cut = [Written()], bytes_of([Written()], base_offset=1)
+
+    assert read(bytes_of(whole) + cut[:-5]) == expected(whole)

@@ -1,0 +1,99 @@
+"""What operators type and get where something is missing or wrong: one readable line, no stack trace."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from wegweiser.cli import app
+from wegweiser.columns import aligned
+
+ADDRESSES = ("KAFKA_BOOTSTRAP", "INTAKE_URL", "ROUTING_URL", "SCHEDULING_URL", "NOTIFY_URL", "SERVICE_TOKEN_FILE")
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder without a platform."""
+    monkeypatch.chdir(tmp_path)
+    for name in ADDRESSES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """Exit code and everything said."""
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("command", [["lag"], ["tail"], ["rewind", "routing", "--to", "2026-11-23T08:00Z"]])
+def test_a_missing_address_of_kafka_is_named(command: list[str]) -> None:
+    code, said = run(*command)
+
+    assert (code, said.count("\n")) == (2, 1)
+    assert "KAFKA_BOOTSTRAP" in said
+
+
+@pytest.mark.parametrize("command", [["trace", "IC-001"], ["dead-letters", "list"]])
+def test_missing_addresses_of_services_are_named(command: list[str]) -> None:
+    code, said = run(*command)
+
+    assert (code, said.count("\n")) == (2, 1)
+    assert "NOTIFY_URL" in said
+
+
+def a_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make run` leaves; nobody answers at its addresses."""
+    Path("var").mkdir()
+    names = [name for name in ADDRESSES if name.endswith("_URL")]
+    Path("var/platform.env").write_text("".join(f"{name}={NOBODY}\n" for name in names))
+    Path("var/service-token").write_text("token")
+
+
+def test_a_token_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_platform(monkeypatch)
+    monkeypatch.setenv("SERVICE_TOKEN_FILE", "var/elsewhere")
+
+    code, said = run("trace", "IC-001")
+
+    assert (code, said.count("\n")) == (2, 1)
+    assert "var/elsewhere" in said
+
+
+def test_a_trace_says_who_could_not_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_platform(monkeypatch)
+
+    code, said = run("trace", "00000000-0000-4000-8000-000000000000")
+
+    assert code == 1
+    for service in ("intake", "routing", "scheduling", "notify"):
+        assert f"incomplete: {service} does not answer" in said
+
+
+def test_dead_letters_say_who_could_not_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_platform(monkeypatch)
+
+    code, said = run("dead-letters", "list", "--service", "routing")
+
+    assert code == 2
+    assert "routing does not answer" in said
+    assert "intake" not in said
+
+
+@pytest.mark.parametrize(
+    ("time", "why"),
+    [("yesterday", "is no time"), ("2026-11-23T08:00", "names no zone"), ("2026-13-01T08:00Z", "is no time")],
+)
+def test_a_time_that_could_be_misread_is_refused(time: str, why: str) -> None:
+    code, said = run("rewind", "routing", "--to", time)
+
+    assert (code, said.count("\n")) == (1, 1)
+    assert why in said
+
+
+def test_a_table_keeps_numbers_at_the_right() -> None:
+    assert list(aligned(("topic", "lag"), [("a.v1", 7), ("longer.v1", 1234)])) == [
+        "topic       lag",
+        "a.v1          7",
+        "longer.v1  1234",
+    ]

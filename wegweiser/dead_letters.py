@@ -1,0 +1,110 @@
+"""`wegweiser dead-letters`: find and repair what could not be processed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from wegweiser.addresses import stop
+from wegweiser.columns import aligned
+from wegweiser.doors import Door, NoAnswerError, RefusedError, doors
+from wegweiser.service import ServiceName
+
+dead_letters = typer.Typer(help="Records that could not be processed.", no_args_is_help=True, add_completion=False)
+
+Id = Annotated[str, typer.Argument(help="the dead letter's id")]
+Of = Annotated[ServiceName | None, typer.Option(help="only this service's")]
+
+_HEAD = ("service", "id", "reason", "topic", "partition", "offset", "since")
+
+
+@dead_letters.command("list")
+def list_(service: Of = None) -> None:
+    """What waits for an operator, oldest first."""
+    rows: list[tuple[str | int, ...]] = []
+    silent: list[str] = []
+    with _doors(service) as asked:
+        for door in asked:
+            try:
+                found = door.get("/v1/dead-letters")["dead_letters"]
+            except NoAnswerError as error:
+                silent.append(str(error))
+                continue
+            rows += [
+                (door.service, row["id"], row["reason"], row["topic"], row["partition"], row["offset"], row["at"])
+                for row in found
+            ]
+    for line in aligned(_HEAD, sorted(rows, key=lambda row: row[-1])) if rows else ("nothing waits",):
+        typer.echo(line)
+    if silent:
+        stop("; ".join(silent))
+
+
+@dead_letters.command()
+def show(id_: Id, service: Of = None) -> None:
+    """Where a record came from, why it waits and what it is made of; its bytes stay with the service."""
+    with _holder(id_, service) as (door, letter):
+        for name, value in {"service": door.service, **letter}.items():
+            typer.echo(f"{name + ':':<13} {_shown(value)}")
+
+
+@dead_letters.command()
+def replay(id_: Id, service: Of = None) -> None:
+    """Process a record again, and then what is parked behind it."""
+    with _holder(id_, service) as (door, _):
+        took_effect = door.post(f"/v1/dead-letters/{id_}/replay")["took_effect"]
+    if not took_effect:
+        stop(f"{door.service} still cannot process it; its log says why", code=1)
+    typer.echo(f"{door.service} processed it, and {took_effect - 1} parked behind it")
+
+
+@dead_letters.command()
+def discard(id_: Id, service: Of = None) -> None:
+    """Give a record up and process what is parked behind it."""
+    with _holder(id_, service) as (door, _):
+        took_effect = door.post(f"/v1/dead-letters/{id_}/discard")["took_effect"]
+    typer.echo(f"{door.service} gave it up and processed {took_effect} parked behind it")
+
+
+@contextmanager
+def _doors(service: ServiceName | None) -> Iterator[list[Door]]:
+    with doors(*([service.value] if service else [])) as asked:
+        yield asked
+
+
+@contextmanager
+def _holder(id_: str, service: ServiceName | None) -> Iterator[tuple[Door, dict[str, Any]]]:
+    """The one service that set this record aside, and what it says of it; refusals end the command."""
+    try:
+        with _doors(service) as asked:
+            holders = [(door, letter) for door in asked if (letter := _asked_for(id_, door)) is not None]
+            if len(holders) > 1:
+                names = " and ".join(door.service for door, _ in holders)
+                stop(f"set aside by {names}: say which one with --service", code=1)
+            if not holders:
+                stop("no service has set such a record aside", code=1)
+            yield holders[0]
+    except NoAnswerError as error:
+        stop(f"{error}; --service asks one service only")
+    except RefusedError as error:
+        stop(str(error), code=1)
+
+
+def _asked_for(id_: str, door: Door) -> dict[str, Any] | None:
+    try:
+        return door.get(f"/v1/dead-letters/{id_}")
+    except RefusedError as error:
+        if error.status == httpx.codes.NOT_FOUND:
+            return None
+        raise
+
+
+def _shown(value: Any) -> str:
+    """Lists of headers and subjects as one line each kind."""
+    if not isinstance(value, list):
+        return str(value)
+    return ", ".join(
+        f"{item['name']} ({item['bytes']} bytes)" if isinstance(item, dict) else str(item) for item in value
+    )

@@ -1,0 +1,126 @@
+"""`wegweiser run` and `wegweiser demo`: the whole platform on this machine, and the sample cases on their way."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from typing import Final
+
+import httpx
+import typer
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.text import Text
+
+from deploy.embedded.java import kafka_jars
+from deploy.errors import DeployError
+from wegweiser.live import Seen, live_events
+from wegweiser.platform import Platform
+from wegweiser.samples import send, still_unmet
+from wegweiser.settings import SAMPLE_CASES, SAMPLE_EXPECTATIONS, PlatformSettings
+from wegweiser.timeline import Timeline
+
+_PATIENCE_SECONDS: Final = 180.0
+_QUIET_SECONDS: Final = 2.0
+"""How long nothing more is told before the end is: appointments and mails follow the last answer of a partner."""
+
+
+def run() -> None:
+    """Start everything, send the sample cases through it, stay until Ctrl-C."""
+    _start(ends_by_itself=False)
+
+
+def demo() -> None:
+    """The same, but end by itself: with 0 if every sample case reached an end that the agreement allows."""
+    _start(ends_by_itself=True)
+
+
+def _start(*, ends_by_itself: bool) -> None:
+    settings = PlatformSettings()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is told by the supervisor
+    try:
+        if settings.backend == "embedded":
+            kafka_jars(settings.jar_cache)  # here, where Ctrl-C still ends a download
+        raise typer.Exit(asyncio.run(Show(settings).until_the_end(ends_by_itself=ends_by_itself)))
+    except DeployError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+class Show:
+    """A platform, the sample cases in it, and a terminal that tells of both."""
+
+    def __init__(self, settings: PlatformSettings) -> None:
+        self._settings = settings
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._platform = Platform(settings, self._say)
+
+    async def until_the_end(self, *, ends_by_itself: bool) -> int:
+        """The exit code; raises `DeployError` where the platform does not come up."""
+        self._platform.claim()
+        travel = asyncio.create_task(self._travel(stays=not ends_by_itself))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, travel.cancel)
+        try:
+            return await travel
+        except asyncio.CancelledError:
+            return 1 if ends_by_itself else 0
+        finally:
+            try:
+                self._say("stopping …")
+            finally:  # also when nobody reads our lines any more
+                await self._platform.stop()
+            self._say("stopped; the data stay in " + str(self._settings.var_dir))
+
+    async def _travel(self, *, stays: bool) -> int:
+        await self._platform.start()
+        async with AsyncExitStack() as stack:
+            intake = await stack.enter_async_context(httpx.AsyncClient(base_url=self._settings.url_of("intake")))
+            timeline = Timeline(intake, self._console.print)
+            telling = asyncio.create_task(timeline.follow(await self._events(stack)))
+            try:
+                await self._platform.start_partners()
+                missing = await self._send_samples()
+                await timeline.quiet(_QUIET_SECONDS)
+                self._say_how_it_ended(missing)
+                if stays:
+                    self._say("\n".join(self._addresses()))
+                    await telling
+            finally:
+                telling.cancel()
+                await asyncio.wait([telling])
+        return 1 if missing else 0
+
+    async def _events(self, stack: AsyncExitStack) -> AsyncIterator[Seen]:
+        while True:
+            try:
+                return await stack.enter_async_context(live_events(self._platform.backends.kafka))
+            except KafkaError:  # it was killed just now; the supervisor brings it back
+                await asyncio.sleep(1)
+
+    async def _send_samples(self) -> list[str]:
+        counts = await send(self._settings.url_of("intake"), SAMPLE_CASES)
+        self._say("sample cases sent: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
+        return await still_unmet(self._settings.url_of("intake"), SAMPLE_EXPECTATIONS, patience=_PATIENCE_SECONDS)
+
+    def _say_how_it_ended(self, missing: list[str]) -> None:
+        for line in missing:
+            self._say(line)
+        mails = len(list(self._settings.mail_folder.glob("*.eml")))
+        ended = f"{len(missing)} expectations are not met" if missing else "every sample case reached an allowed end"
+        self._say(f"{ended}; {mails} mails lie in {self._settings.mail_folder}/")
+
+    def _addresses(self) -> Iterator[str]:
+        yield ""
+        for name, url in self._settings.urls.items():
+            yield f"{name.removesuffix('_URL').lower():12}{url}/docs"
+        yield f"{'Kafka':12}{self._platform.backends.kafka}"
+        yield f"{'MongoDB':12}{self._platform.backends.mongo}"
+        yield f"{'mails':12}{self._settings.mail_folder}/"
+        yield f"{'logs':12}{self._settings.var_dir / 'log'}/"
+        yield f"{'addresses':12}{self._settings.var_dir / 'platform.env'}"
+        yield "Ctrl-C ends it."
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line, "bold"))
