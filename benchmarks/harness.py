@@ -119,7 +119,7 @@ def bench() -> Iterator[Bench]:
         yield Bench(backends.kafka, backends.mongo, home)
     finally:
         backends.discard()
-        shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(home, ignore_errors=True)  # after a failure the logs stay
 
 
 def partners() -> list[str]:

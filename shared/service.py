@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol
@@ -111,6 +112,8 @@ class Service(Generic[S]):
         except Exception:
             log.exception("service_not_started")
             raise
+        gc.collect()
+        gc.freeze()  # what was imported stays; the collector need not look at it again with every batch
         self._started = True
         log.info("service_started", host=self.settings.host, port=self.settings.port)
 

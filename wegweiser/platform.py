@@ -85,11 +85,14 @@ class Platform:
         self._write_environment()
 
     async def _provision(self) -> list[str]:
+        told = False
         while True:
             try:
                 return await provision(self.backends.kafka, topics_for(self._partner_ids))
             except KafkaError as error:
-                self._say(f"Kafka does not answer ({type(error).__name__}); asking again")
+                if not told:
+                    self._say(f"Kafka does not answer ({type(error).__name__}); it is asked again until it does")
+                told = True
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def start_partners(self) -> None:

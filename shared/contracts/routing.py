@@ -64,7 +64,7 @@ class ReferralUnplaced(Event):
 
     case_id: CaseId
     referral_id: ReferralId
-    concerns: tuple[ConcernId, ...]
+    concerns: Annotated[tuple[ConcernId, ...], Field(min_length=1)]
     reason: UnplacedReason
 
 
@@ -90,8 +90,8 @@ class ReferralOffered(PartnerEvent):
     """The partner is asked to take the named concerns; `respond_by` is the last day to answer."""
 
     agreement: AgreementVersion
-    rules: tuple[RuleId, ...]
-    concerns: tuple[OfferedConcern, ...]
+    rules: Annotated[tuple[RuleId, ...], Field(min_length=1)]
+    concerns: Annotated[tuple[OfferedConcern, ...], Field(min_length=1)]
     languages: tuple[Language, ...]
     needs: tuple[Need, ...] = ()
     urgency: Urgency
@@ -102,7 +102,7 @@ class ReferralAccepted(PartnerEvent):
     """The partner's acceptance took effect; carries what a booking needs."""
 
     person_id: PersonId
-    codes: tuple[Concern, ...]
+    codes: Annotated[tuple[Concern, ...], Field(min_length=1)]
     languages: tuple[Language, ...]
     needs: tuple[Need, ...] = ()
 

@@ -35,9 +35,11 @@ class ContractSchema(GenerateJsonSchema):
 
 
 def schema_of(contract: Contract) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a contract's payload."""
+    """The JSON Schema (draft 2020-12) of a contract's payload; the `x-` keywords say where it travels and by which key,
+    so that moving it counts as the break that it is."""
     payload = contract.event.model_json_schema(schema_generator=ContractSchema)
-    return {"$schema": ContractSchema.schema_dialect, "$id": contract.schema, **payload}
+    place = {"x-topic": contract.topic, "x-key": contract.subject}
+    return {"$schema": ContractSchema.schema_dialect, "$id": contract.schema, **place, **payload}
 
 
 def file_of(contract: Contract, directory: Path = SCHEMAS) -> Path:

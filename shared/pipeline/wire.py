@@ -6,7 +6,7 @@ leniently: a header name keeps its bytes as surrogates, and a batch that cannot 
 offset, without key and value, that carries the `UNREADABLE` header. The pipeline sets both aside by their coordinates.
 
 `install()` puts this reader in the place of the client's; it changes one name in one module of aiokafka 0.14, and
-tests/integration/test_wire.py notices when another version no longer looks there.
+tests/integration/pipeline/test_hostile_records.py notices when another version no longer looks there.
 """
 
 from collections.abc import Iterator

@@ -26,7 +26,7 @@ ASYLUM_NOTE = "KANARI-asyl-Klagefrist"
 
 def a_canary_case(**said: object) -> dict[str, object]:
     person = a_person(
-        "p1", "self", given_name=GIVEN, family_name=FAMILY, birth_date="1981-03-07", birth_precision="day"
+        "p1", "self", given_name=GIVEN, family_name=FAMILY, birth_date="1981-03-07", birth_year=1981, birth_precision="day"
     )
     return a_case(
         persons=[person],
@@ -141,7 +141,7 @@ async def force_driver_errors(running: Running) -> None:
     """Two requests that want the same reference at once, and a store that is away while requests come in."""
     case = a_canary_case()
     await asyncio.gather(*(running.intake.post("/v1/cases", json=case) for _ in range(20)))
-    mongo = next(server for server in running.platform.backends.servers if server.name == "mongodb")
+    mongo = next(server for server in running.platform.backends.servers if server.name == "mongod")
     killed = asyncio.create_task(asyncio.to_thread(mongo.kill))
     answers = await asyncio.gather(*(running.intake.post("/v1/cases", json=a_canary_case()) for _ in range(20)))
     await killed

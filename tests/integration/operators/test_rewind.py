@@ -28,7 +28,7 @@ async def everything(trial: Trial) -> dict[str, Any]:
         "tallies": await trial.tallies(),
         "journal": [(row["_id"], row["sequence"]) for row in await trial.rows()],
         "aside": [(row["_id"], row["state"], row["reason"]) for row in await trial.aside()],
-        "told": ids_of(await trial.records_of(trial.names.outgoing)),
+        "told": sorted(ids_of(await trial.records_of(trial.names.outgoing))),
     }
 
 
