@@ -48,11 +48,23 @@ def source_of(service: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What an effect follows from: the id of the event or request, and the two threads it belongs to."""
+    """What an effect follows from: the id of the event or request, and the two threads it belongs to, each empty where
+    the sender gave none that we believe."""
 
     id: str
     correlation_id: str
     traceparent: str
+
+    @property
+    def thread(self) -> str:
+        """The correlation id of what follows; a cause without one begins a thread of its own."""
+        return self.correlation_id or self.id
+
+    def within(self, correlation_id: str, traceparent: str) -> "Cause":
+        """This cause in the threads of its case where it has none itself."""
+        if self.correlation_id and self.traceparent:
+            return self
+        return Cause(self.id, self.correlation_id or correlation_id, self.traceparent or traceparent)
 
     @classmethod
     def begin(cls) -> "Cause":
@@ -144,11 +156,13 @@ def _envelope(topic: str, attributes: dict[str, str], data: bytes) -> Envelope:
     if not sequence.isascii() or not sequence.isdigit() or len(sequence) > 18:
         raise UnreadableError(SetAsideReason.BAD_HEADERS)
     # A partner may choose an id that another event has; what follows from it must not collide with that one's effects.
-    own_id = derived_id(topic, id_) if is_from_outside(topic) or not is_id(id_) else id_
-    correlation_id = attributes.get("correlationid", "")
+    # Its correlation id would let it write into the thread of another case.
+    outside = is_from_outside(topic)
+    own_id = derived_id(topic, id_) if outside or not is_id(id_) else id_
+    correlation_id, traceparent = attributes.get("correlationid", ""), attributes.get("traceparent", "")
     cause = Cause(
         id=own_id,
-        correlation_id=correlation_id if is_id(correlation_id) else own_id,
-        traceparent=attributes.get("traceparent", ""),
+        correlation_id=correlation_id if is_id(correlation_id) and not outside else "",
+        traceparent=traceparent if TRACEPARENT.match(traceparent) else "",
     )
     return Envelope(id=id_, source=source, type=type_, sequence=int(sequence), cause=cause, data=data)

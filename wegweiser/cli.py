@@ -41,7 +41,9 @@ class LazyCommands(TyperGroup):
             single = typer.Typer(add_completion=False)
             single.command(cmd_name)(command)
             command = single
-        return typer.main.get_command(command)
+        found = typer.main.get_command(command)
+        found.name = cmd_name
+        return found
 
 
 app = typer.Typer(cls=LazyCommands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -45,7 +45,8 @@ async def positions_of(bootstrap: str) -> list[Position]:
         for service in SERVICES:
             for subscription in subscriptions_of(service):
                 reads[subscription.group].update(matching(topics, subscription))
-        committed = {group: await kafka.committed(group) for group in {*reads, *await kafka.groups()}}
+        known = await kafka.groups()
+        committed = {group: await kafka.committed(group) if group in known else {} for group in {*reads, *known}}
         for group, offsets in committed.items():
             reads[group].update(partition.topic for partition in offsets if partition.topic in topics)
         partitions = await kafka.partitions({topic for read in reads.values() for topic in read})

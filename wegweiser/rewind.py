@@ -67,10 +67,12 @@ async def set_back(bootstrap: str, subscriptions: Sequence[Subscription], moment
     record anyway.
     """
     async with cluster(bootstrap) as kafka:
-        for subscription in subscriptions:
+        known = await kafka.groups()
+        begun = [subscription for subscription in subscriptions if subscription.group in known]
+        for subscription in begun:
             if await kafka.is_active(subscription.group):
                 raise ActiveGroupError(subscription.group)
-        moves = [move for subscription in subscriptions for move in await _moves(kafka, subscription, moment)]
+        moves = [move for subscription in begun for move in await _moves(kafka, subscription, moment)]
     for group in {move.group for move in moves}:
         await _commit(bootstrap, group, {move.partition: move.after for move in moves if move.group == group})
     return moves

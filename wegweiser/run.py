@@ -32,7 +32,7 @@ def run() -> None:
 
 
 def demo() -> None:
-    """The same, but end by itself: with 0 if every sample case reached an end that the agreement allows."""
+    """Do the same and end by itself: with 0 if every sample case reached an end that the agreement allows."""
     _start(ends_by_itself=True)
 
 

@@ -63,6 +63,7 @@ class Daemon(ABC):
         self._ports = ports
         self._pid_file = home.pid_file(name)
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_begins_at = 0
 
     @abstractmethod
     def command(self) -> Sequence[str]:
@@ -81,7 +82,13 @@ class Daemon(ABC):
 
     def last_words(self) -> list[str]:
         """The lines of the log that tell why it ended."""
-        return self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+        return self.log_since_start()[-_TAIL_LINES:]
+
+    def log_since_start(self) -> list[str]:
+        """What it has printed since `start` was called."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_begins_at)
+            return log.read().decode(errors="replace").splitlines()
 
     def failure(self, why: str) -> StartError:
         """What to raise when it does not come up."""
@@ -90,8 +97,9 @@ class Daemon(ABC):
     def start(self) -> None:
         """Start and wait until ready. Raises `PortTakenError`, `StartError` or `KilledError`; nothing runs then."""
         self._require_ports()
-        self.prepare()
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._log_begins_at = self.log.stat().st_size if self.log.exists() else 0
+        self.prepare()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(),

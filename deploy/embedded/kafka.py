@@ -116,7 +116,6 @@ class KafkaBroker(Daemon):
             "-c",
             str(self._properties),
         ]
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             done = subprocess.run([*self._java(), *tool], stdout=log, stderr=subprocess.STDOUT, check=False)
         if done.returncode != 0:

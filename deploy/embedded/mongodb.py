@@ -79,8 +79,7 @@ class MongoServer(Daemon):
 
     def last_words(self) -> list[str]:
         """Its errors only, where it names any: the chatter of a shutdown follows them."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        errors = [line for line in lines if '"s":"E"' in line or '"s":"F"' in line]
+        errors = [line for line in self.log_since_start() if '"s":"E"' in line or '"s":"F"' in line]
         return errors[-3:] or super().last_words()
 
     def prepare(self) -> None:

@@ -66,6 +66,8 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             self.polled_at = time.monotonic()
+            for partition, records in self.lag().items():
+                LAG.labels(*partition).set(records)
             if self.stopping:
                 await asyncio.Event().wait()  # what was fetched is not handled; FastStream cancels this task
             if found:
@@ -75,6 +77,11 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 return dict(found)
             if self._uncommitted:
                 await self._commit()
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records between what was handled and the end, for the partitions that were read from."""
+        ends = {partition: self.highwater(partition) for partition in self.assignment() & self.handled.keys()}
+        return {partition: end - self.handled[partition] for partition, end in ends.items() if end is not None}
 
     def put_back(self) -> None:
         """Seek to what was handled last, in every partition that the client has delivered from since."""
@@ -116,6 +123,8 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         for partition in partitions:
             self.handled.pop(partition, None)
             self._uncommitted.pop(partition, None)
+            with suppress(KeyError):  # its lag was never known here
+                LAG.remove(*partition)
 
     @property
     def is_ready(self) -> bool:
@@ -211,19 +220,12 @@ class Consumption:
         """Whether the consumer belongs to its group and polls."""
         return self._listener.consumer is not None and self._listener.consumer.is_ready
 
-    async def measure_lag(self) -> dict[str, int]:
-        """Records between what was handled and the end, a topic; also put into the metrics."""
+    def lag(self) -> dict[str, int]:
+        """Records between what was handled and the end, a topic."""
         lag: dict[str, int] = {}
-        consumer = self._listener.consumer
-        if consumer is None:
-            return lag
-        for partition in consumer.assignment():
-            end = consumer.highwater(partition)
-            position = consumer.handled.get(partition)
-            if end is None or position is None:
-                continue
-            lag[partition.topic] = lag.get(partition.topic, 0) + end - position
-            LAG.labels(partition.topic, partition.partition).set(end - position)
+        if self._listener.consumer is not None:
+            for partition, records in self._listener.consumer.lag().items():
+                lag[partition.topic] = lag.get(partition.topic, 0) + records
         return lag
 
     def _building(self, builder: Any) -> Callable[..., PatientConsumer]:
@@ -253,6 +255,7 @@ class Consumption:
             log.exception("batch_failed", group=self.group)
             await self._back_off(consumer, type(error), type(error).__name__)
         finally:
+            message.raw_message = ()  # FastStream leaves the message in a cycle; its records shall not wait with it
             consumer.idle.set()
 
     async def _handle_one(self, consumer: PatientConsumer, records: Sequence[ConsumerRecord]) -> None:

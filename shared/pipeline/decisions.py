@@ -24,11 +24,14 @@ class Kept(BaseModel):
 
 class Aggregate(Kept):
     """What one service knows of one case. `version` guards it against concurrent writers, `sequence` numbers its
-    events; both are kept by the pipeline and start at 0."""
+    events; both start at 0. `correlation_id` and `traceparent` are the threads the case began with, for effects of what
+    comes from outside without them. The pipeline keeps all four."""
 
     id: str
     version: int = 0
     sequence: int = 0
+    correlation_id: str = ""
+    traceparent: str = ""
 
 
 E = TypeVar("E", bound=Event)

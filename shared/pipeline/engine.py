@@ -188,15 +188,16 @@ class Engine(Generic[S]):
         command: Command[S], decision: Decision[S], state: S | None, stream: str | None, now: datetime
     ) -> tuple[list[Row], S | None]:
         after = decision.state if decision.state is not None else state
-        if after is None or not decision.events:
-            number = 0
-        else:
+        cause = command.cause
+        number = 0
+        if after is not None and (decision.events or after is not state):
             number = after.sequence
-            after = after.model_copy(update={"sequence": number + len(decision.events)})
+            thread = {} if after.correlation_id else {"correlation_id": cause.thread, "traceparent": cause.traceparent}
+            after = after.model_copy(update={"sequence": number + len(decision.events), **thread})
+            cause = cause.within(after.correlation_id, after.traceparent)
         owner = after.id if after is not None else stream
         rows = [
-            row_of(event, command.cause, index, owner, number + index + 1, now)
-            for index, event in enumerate(decision.events)
+            row_of(event, cause, index, owner, number + index + 1, now) for index, event in enumerate(decision.events)
         ]
         return rows, after
 

@@ -45,7 +45,7 @@ def row_of(event: Event, cause: Cause, index: int, stream: str | None, sequence:
         "subject": subject,
         "type": contract.type,
         "time": now,
-        "correlation_id": cause.correlation_id,
+        "correlation_id": cause.thread,
         "causation_id": cause.id,
         "traceparent": traceparent_of(cause.traceparent, id_[:8] + id_[9:13] + id_[14:18]),
         "data": event.model_dump_json(),

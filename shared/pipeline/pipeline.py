@@ -140,10 +140,10 @@ class Pipeline(Generic[S]):
             for (sub, _), consumption in zip(self._readers, self._consumptions, strict=True)
         }
 
-    async def lag(self) -> dict[str, int]:
+    def lag(self) -> dict[str, int]:
         """Records not yet handled, a topic."""
         lag: dict[str, int] = {}
         for consumption in self._consumptions:
-            for topic, records in (await consumption.measure_lag()).items():
+            for topic, records in consumption.lag().items():
                 lag[topic] = lag.get(topic, 0) + records
         return lag

@@ -94,10 +94,9 @@ class Reader(Generic[S]):
         return self._reacting(record, envelope, reaction)
 
     def _envelope(self, record: ConsumerRecord) -> Envelope:
-        if any(name == UNREADABLE for name, _ in record.headers):
-            raise UnreadableError(SetAsideReason.UNREADABLE_BATCH)
         if not record.key:
-            raise UnreadableError(SetAsideReason.NO_KEY)
+            unreadable = any(name == UNREADABLE for name, _ in record.headers)
+            raise UnreadableError(SetAsideReason.UNREADABLE_BATCH if unreadable else SetAsideReason.NO_KEY)
         return unwrap(record.topic, record.headers, record.value)
 
     def _reacting(self, record: ConsumerRecord, envelope: Envelope, reaction: Reaction[Any, S]) -> Command[S]:

@@ -86,7 +86,7 @@ def operators_router(pipeline: Pipeline[Any], database: Database, token: str) ->
     @router.get("/lag")
     async def measure_lag() -> Response:
         """Records not yet handled by this instance, a topic."""
-        return _json({"lag": await pipeline.lag()})
+        return _json({"lag": pipeline.lag()})
 
     async def existing(id_: str) -> dict[str, Any]:
         async with translated():

@@ -4,6 +4,8 @@ import email
 from email.policy import default
 from typing import Any
 
+from aiokafka.structs import ConsumerRecord
+from bus import every_record
 from cases import a_case
 from conftest import Running
 from waiting import eventually
@@ -114,3 +116,21 @@ async def test_added_concern_is_routed_and_what_stands_stays(running: Running) -
 
     assert answer.status_code == 200, answer.text
     await settled(running, case_id, german_course="scheduled", debt="scheduled")
+
+
+async def test_threads_of_the_request_run_through_every_event_of_the_case(running: Running) -> None:
+    correlation_id, trace = "3f0e8c1e-8d0a-4d0a-9a58-0f6c1c9a1b11", "4bf92f3577b34da6a3ce929d0e0e4736"
+    threads = {"X-Correlation-ID": correlation_id, "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    answer = await running.intake.post("/v1/cases", json=a_case(), headers=threads)
+    case_id = answer.json()["case_id"]
+    await settled(running, case_id, german_course="scheduled")
+
+    async def messages_told() -> list[ConsumerRecord]:
+        records = [record for record in await every_record(running.kafka) if case_id in (record.value or b"").decode()]
+        return records if any(record.topic == "notify.messages.v1" for record in records) else []
+
+    records = await eventually(messages_told)
+    seen = [dict(record.headers) for record in records]
+    assert {headers["ce_correlationid"].decode() for headers in seen} == {correlation_id}
+    assert {headers["ce_traceparent"].decode()[3:35] for headers in seen} == {trace}
+    assert len({headers["ce_traceparent"] for headers in seen}) == len({headers["ce_id"] for headers in seen})

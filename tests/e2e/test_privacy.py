@@ -5,8 +5,9 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
+from bus import every_record
 from cases import a_case, a_person
 from conftest import Running
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -26,7 +27,13 @@ ASYLUM_NOTE = "KANARI-asyl-Klagefrist"
 
 def a_canary_case(**said: object) -> dict[str, object]:
     person = a_person(
-        "p1", "self", given_name=GIVEN, family_name=FAMILY, birth_date="1981-03-07", birth_year=1981, birth_precision="day"
+        "p1",
+        "self",
+        given_name=GIVEN,
+        family_name=FAMILY,
+        birth_date="1981-03-07",
+        birth_year=1981,
+        birth_precision="day",
     )
     return a_case(
         persons=[person],
@@ -46,20 +53,6 @@ async def a_producer(running: Running) -> AsyncIterator[AIOKafkaProducer]:
         yield producer
     finally:
         await producer.stop()
-
-
-async def every_record(running: Running) -> list[ConsumerRecord]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=running.kafka, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        topics = [topic for topic in await consumer.topics() if not topic.startswith("__")]
-        consumer.subscribe(topics)
-        found: list[ConsumerRecord] = []
-        while batches := await consumer.getmany(timeout_ms=3000):
-            found += [record for records in batches.values() for record in records]
-        return found
-    finally:
-        await consumer.stop()
 
 
 def spelled(texts: Iterable[str]) -> set[bytes]:
@@ -89,7 +82,7 @@ async def test_no_name_is_on_the_bus_or_in_a_log_line(running: Running) -> None:
     hostile = await write_hostile_records(running, case_id)
     assert await still_unmet(running.settings.url_of("intake"), SAMPLE_EXPECTATIONS, patience=120) == []
 
-    records = [record for record in await every_record(running) if (record.topic, record.offset) not in hostile]
+    records = [record for record in await every_record(running.kafka) if (record.topic, record.offset) not in hostile]
     assert len(records) > 100
     assert not [(record.topic, found) for record in records if (found := leaks(bytes_of(record), forbidden))]
     assert len(running.logs) > len(SERVICES)
@@ -117,7 +110,7 @@ async def test_asylum_question_leaves_nothing_behind(running: Running) -> None:
                     assert ASYLUM_NOTE not in str(document), (service, name)
     finally:
         client.close()
-    for record in await every_record(running):
+    for record in await every_record(running.kafka):
         assert not leaks(bytes_of(record), {b"asylum", ASYLUM_NOTE.encode()})
     for log in running.logs:
         assert not leaks(log.read_bytes(), {ASYLUM_NOTE.encode()})

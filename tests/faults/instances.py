@@ -66,10 +66,10 @@ class Instance:
     async def frozen(self, *, seconds: float = 60) -> None:
         """Wait until it stands still."""
 
-        async def stopped() -> bool:
-            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].startswith("T")
+        async def stands_still() -> bool:
+            return state_of(self.pid) == "T"
 
-        await eventually(stopped, what="the standstill", seconds=seconds)
+        await eventually(stands_still, what="the standstill", seconds=seconds)
 
     def wake(self) -> None:
         """Let it go on."""
@@ -91,6 +91,11 @@ class Instance:
         """The most memory it ever held."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def state_of(pid: int) -> str:
+    """The letter that the kernel gives a process; `T` is one that was stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
 class Instances:

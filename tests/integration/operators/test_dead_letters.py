@@ -14,6 +14,7 @@ from toy.trial import Trial, eventually, ids_of
 from shared.contracts.base import new_id
 from shared.contracts.codes import SetAsideReason
 from shared.mongo import LostRaceError, transact
+from shared.pipeline.decisions import Repeated
 from shared.pipeline.engine import utc_now
 from shared.pipeline.set_aside import aside_document
 
@@ -154,8 +155,9 @@ async def test_a_record_is_replayed_once_even_by_two_operators(
     command = trial.reader().replayed(document, trial.record(event))
     assert command is not None
     await trial.engine().run([command])
-    await trial.engine().run([command])
+    [second], _ = await trial.engine().run([command])
 
+    assert isinstance(second, Repeated)
     assert await effects_of(trial, case_id) == [event.id]
 
 

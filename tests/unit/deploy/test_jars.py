@@ -73,7 +73,7 @@ def test_a_part_of_a_jar_from_an_interrupted_download_is_fetched_again(
 
 def test_a_jar_that_is_not_the_locked_one_is_not_used(offering: Callable[[bytes], Repository], tmp_path: Path) -> None:
     offering(b"wrong")
-    with pytest.raises(FetchError, match="org.example:tool:1.0 is not the file that"):
+    with pytest.raises(FetchError, match=r"org\.example:tool:1\.0 is not the file that"):
         kafka_jars(tmp_path / "cache")
 
 

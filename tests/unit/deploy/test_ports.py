@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,15 @@ LISTENER = "import socket, time; s = socket.create_server(('127.0.0.1', {port}))
 
 
 @pytest.fixture
-def foreign(request: pytest.FixtureRequest) -> tuple[int, int]:
+def foreign() -> Iterator[tuple[int, int]]:
     """A process of somebody else and the port it listens on."""
     [port] = free_ports(1)
-    process = subprocess.Popen([sys.executable, "-c", LISTENER.format(port=port)])
-    request.addfinalizer(process.wait)
-    request.addfinalizer(process.kill)
-    give_up = time.monotonic() + 20
-    while not accepts_connections(port):
-        assert time.monotonic() < give_up
-    return process.pid, port
+    with subprocess.Popen([sys.executable, "-c", LISTENER.format(port=port)]) as process:
+        give_up = time.monotonic() + 20
+        while not accepts_connections(port):
+            assert time.monotonic() < give_up
+        yield process.pid, port
+        process.kill()
 
 
 def test_a_free_port_has_no_holder() -> None:

@@ -1,0 +1,129 @@
+"""What dies is started again; what is stopped is stopped in order, also while it is still starting."""
+
+import asyncio
+import threading
+
+import pytest
+
+from deploy.errors import DeployError, KilledError
+from wegweiser.supervisor import Supervisor, pause_before
+
+
+class FakeServer:
+    """A server that does what the test says, and notes what is done to it in a common list."""
+
+    def __init__(self, name: str, done: list[str]) -> None:
+        self.name = name
+        self.done = done
+        self.running = threading.Event()
+        self.trouble: list[DeployError] = []
+        self.may_start = threading.Event()
+        self.may_start.set()
+        self.started = threading.Event()
+
+    @property
+    def is_running(self) -> bool:
+        return self.running.is_set()
+
+    def start(self) -> None:
+        self.started.set()
+        self.may_start.wait(10)
+        if self.trouble:
+            raise self.trouble.pop()
+        self.running.set()
+        self.done.append(f"start {self.name}")
+
+    def stop(self) -> None:
+        self.running.clear()
+        self.may_start.set()
+
+    def kill(self) -> None:
+        self.running.clear()
+
+    def restart(self) -> None:
+        raise AssertionError("the supervisor never restarts what runs")
+
+    def discard(self) -> None:
+        self.running.clear()
+        self.done.append(f"discard {self.name}")
+
+
+async def running_again(server: FakeServer) -> bool:
+    return await asyncio.to_thread(server.running.wait, 10)
+
+
+async def test_what_dies_is_started_again_and_it_is_said() -> None:
+    said: list[str] = []
+    server = FakeServer("kafka", [])
+    supervisor = Supervisor(said.append)
+    await supervisor.start(server)
+
+    server.kill()
+    assert await running_again(server)
+
+    await supervisor.stop([[server]])
+    assert server.done == ["start kafka", "start kafka", "discard kafka"]
+    assert said[0] == "kafka has ended unexpectedly; it is started again in 0.5 s"
+
+
+async def test_what_fails_to_come_back_is_tried_again() -> None:
+    said: list[str] = []
+    server = FakeServer("kafka", [])
+    supervisor = Supervisor(said.append)
+    await supervisor.start(server)
+
+    server.trouble.append(DeployError("its disk is full"))
+    server.kill()
+    assert await running_again(server)
+
+    await supervisor.stop([[server]])
+    assert "its disk is full" in said
+
+
+async def test_what_is_killed_at_its_first_start_is_started_again() -> None:
+    server = FakeServer("kafka", [])
+    server.trouble.append(KilledError("killed"))
+    supervisor = Supervisor(lambda _: None)
+    await supervisor.start(server)
+    assert await running_again(server)
+    await supervisor.stop([[server]])
+
+
+async def test_what_cannot_start_at_all_is_an_error() -> None:
+    server = FakeServer("kafka", [])
+    server.trouble.append(DeployError("port 29092 is held"))
+    supervisor = Supervisor(lambda _: None)
+    with pytest.raises(DeployError, match="port 29092 is held"):
+        await supervisor.start(server)
+    await supervisor.stop([[server]])
+
+
+async def test_groups_are_stopped_one_after_another() -> None:
+    done: list[str] = []
+    service, kafka, mongod = (FakeServer(name, done) for name in ("routing", "kafka", "mongod"))
+    supervisor = Supervisor(lambda _: None)
+    await supervisor.start(mongod, kafka, service)
+    done.clear()
+
+    await supervisor.stop([[service], [kafka], [mongod]])
+
+    assert done == ["discard routing", "discard kafka", "discard mongod"]
+    assert not service.is_running
+
+
+async def test_what_is_still_starting_is_stopped_as_well() -> None:
+    server = FakeServer("kafka", [])
+    server.may_start.clear()
+    supervisor = Supervisor(lambda _: None)
+    starting = asyncio.create_task(supervisor.start(server))
+    await asyncio.to_thread(server.started.wait, 10)
+
+    starting.cancel()
+    await supervisor.stop([[server]])
+
+    assert server.done[-1] == "discard kafka"
+    assert not server.is_running
+
+
+def test_pauses_grow_up_to_half_a_minute() -> None:
+    assert [pause_before(failures) for failures in (1, 2, 3, 20)] == [0.5, 1.0, 2.0, 30.0]
