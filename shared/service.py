@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol
@@ -14,6 +13,7 @@ from fastapi import FastAPI
 
 from shared import logs, mongo
 from shared.asyncapi import asyncapi
+from shared.memory import settle
 from shared.migrations import Migration
 from shared.mongo import Database
 from shared.pipeline.decisions import Reaction, S, States
@@ -112,8 +112,7 @@ class Service(Generic[S]):
         except Exception:
             log.exception("service_not_started")
             raise
-        gc.collect()
-        gc.freeze()  # what was imported stays; the collector need not look at it again with every batch
+        settle()
         self._started = True
         log.info("service_started", host=self.settings.host, port=self.settings.port)
 

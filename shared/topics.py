@@ -9,8 +9,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 DAY: Final = 24 * 60 * 60 * 1000
-RETENTION_MS: Final = 30 * DAY
-"""Every topic; the longest time pseudonymous data stay on the bus, and long enough for a partner down for two weeks."""
+RETENTION_MS: Final = 29 * DAY
+"""Every topic: long enough for a partner that is down for two weeks. The broker drops whole segments, each up to a day
+long, so no record outlasts 30 days, the longest time that pseudonymous data may stay on the bus."""
 PARTITIONS: Final = 6
 SERVICES: Final = ("intake", "routing", "scheduling", "notify")
 

@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from typing import Final
-
-import httpx
 
 from deploy.embedded.daemon import Daemon, Home
 from wegweiser.settings import SAMPLE_PARTNER
@@ -19,7 +19,7 @@ class ServiceProcess(Daemon):
 
     def __init__(self, name: str, home: Home, *, port: int, environment: Mapping[str, str]) -> None:
         super().__init__(name, home, ports=(port,))
-        self._ready_url = f"http://127.0.0.1:{port}/health/ready"
+        self._port = port
         self._environment = {**environment, "HOST": "127.0.0.1", "PORT": str(port)}
 
     def command(self) -> Sequence[str]:
@@ -32,10 +32,14 @@ class ServiceProcess(Daemon):
 
     def is_ready(self) -> bool:
         """Whether it says so itself: joined its group and polled."""
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=_ANSWER_SECONDS)
         try:
-            return httpx.get(self._ready_url, timeout=_ANSWER_SECONDS).is_success
-        except httpx.HTTPError:
+            connection.request("GET", "/health/ready")
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, HTTPException):
             return False
+        finally:
+            connection.close()
 
 
 class PartnerProcess(Daemon):

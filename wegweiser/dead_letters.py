@@ -53,10 +53,10 @@ def show(id_: Id, service: Of = None) -> None:
 @dead_letters.command()
 def replay(id_: Id, service: Of = None) -> None:
     """Process a record again, and then what is parked behind it."""
-    with _holder(id_, service) as (door, _):
+    with _holder(id_, service) as (door, letter):
         took_effect = door.post(f"/v1/dead-letters/{id_}/replay")["took_effect"]
     if not took_effect:
-        stop(f"{door.service} still cannot process it; its log says why", code=1)
+        stop(f"{door.service} still cannot process it: {letter['reason']}", code=1)
     typer.echo(f"{door.service} processed it, and {took_effect - 1} parked behind it")
 
 
@@ -102,9 +102,10 @@ def _asked_for(id_: str, door: Door) -> dict[str, Any] | None:
 
 
 def _shown(value: Any) -> str:
-    """Lists of headers and subjects as one line each kind."""
-    if not isinstance(value, list):
-        return str(value)
-    return ", ".join(
-        f"{item['name']} ({item['bytes']} bytes)" if isinstance(item, dict) else str(item) for item in value
-    )
+    """One line a field; what another writer chose must not steer the terminal."""
+    if isinstance(value, dict):
+        return f"{_shown(value['name'])} ({value['bytes']} bytes)"
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    text = str(value)
+    return text if text.isprintable() else ascii(text)

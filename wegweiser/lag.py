@@ -29,7 +29,7 @@ def lag() -> None:
     """Show committed offset, end and lag of every consumer group, of services and partners."""
     positions = ask(positions_of(found(Bus).kafka_bootstrap))
     rows = [
-        (at.group, at.topic, at.partition, "-" if at.committed is None else str(at.committed), at.end, at.lag)
+        (at.group, at.topic, at.partition, "-" if at.committed is None else at.committed, at.end, at.lag)
         for at in positions
     ]
     for line in aligned(_HEAD, rows):

@@ -9,7 +9,7 @@ from typing import Final
 from aiokafka.errors import KafkaError
 
 from deploy.backends import Server, backends
-from deploy.embedded.daemon import Home
+from deploy.embedded.daemon import Daemon, Home
 from deploy.embedded.mail import MailSink
 from deploy.errors import DeployError
 from services.routing.agreement import load_agreements
@@ -67,10 +67,13 @@ class Platform:
         }
 
     def claim(self) -> None:
-        """Say that we are the platform of this folder; raises `AlreadyRunningError`."""
+        """Be the platform of this folder; raises `AlreadyRunningError`, or `PortTakenError` before anything starts."""
         pid = self._pid_file.read()
         if pid is not None:
             raise AlreadyRunningError(pid)
+        for child in (*self.backends.servers, self._mail, *self._services):
+            if isinstance(child, Daemon):
+                child.require_ports()
         self._pid_file.write(os.getpid())
         self._address_file.unlink(missing_ok=True)
 

@@ -39,10 +39,12 @@ def demo() -> None:
 def _start(*, ends_by_itself: bool) -> None:
     settings = PlatformSettings()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is told by the supervisor
+    show = Show(settings)
     try:
+        show.claim()
         if settings.backend == "embedded":
             kafka_jars(settings.jar_cache)  # here, where Ctrl-C still ends a download
-        raise typer.Exit(asyncio.run(Show(settings).until_the_end(ends_by_itself=ends_by_itself)))
+        raise typer.Exit(asyncio.run(show.until_the_end(ends_by_itself=ends_by_itself)))
     except DeployError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -56,9 +58,12 @@ class Show:
         self._console = Console(highlight=False, soft_wrap=True)
         self._platform = Platform(settings, self._say)
 
+    def claim(self) -> None:
+        """Be the only one here; raises `DeployError` where another platform or process is in the way."""
+        self._platform.claim()
+
     async def until_the_end(self, *, ends_by_itself: bool) -> int:
         """The exit code; raises `DeployError` where the platform does not come up."""
-        self._platform.claim()
         travel = asyncio.create_task(self._travel(stays=not ends_by_itself))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, travel.cancel)

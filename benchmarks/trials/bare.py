@@ -13,6 +13,7 @@ from benchmarks.trials.workload import IN, OUT, Hop, Stopwatch, codes_of, progre
 from shared import mongo
 from shared.contracts.base import derived_id
 from shared.contracts.intake import CaseOpened
+from shared.memory import settle
 from shared.pipeline.engine import utc_now
 
 _TYPE = "de.integrationsbuero.case.progressed.v1"
@@ -120,7 +121,7 @@ async def trial(hop: Hop) -> dict[str, float]:
     await database["outbox"].create_index([("stream", 1), ("sequence", 1)])
     await database["outbox"].create_index("time", partialFilterExpression={"unsent": True})
     producer = AIOKafkaProducer(
-        bootstrap_servers=hop.kafka, acks="all", enable_idempotence=True, linger_ms=2
+        bootstrap_servers=hop.kafka, acks="all", linger_ms=2
     )
     consumer = AIOKafkaConsumer(
         IN,
@@ -130,6 +131,7 @@ async def trial(hop: Hop) -> dict[str, float]:
         enable_auto_commit=False,
     )
     await producer.start()
+    settle()
     await consumer.start()
     ceiling, handled = Ceiling(database, producer), 0
     while handled < hop.records:

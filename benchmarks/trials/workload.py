@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.trials.process import Assignment
 from shared.contracts.base import derived_id, new_id
+from shared.contracts.codes import AgeBand, Concern, LegalBasisKind, Municipality, ReferralState, Urgency
 from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
 from shared.contracts.routing import CaseProgressed, Standing
 from shared.envelope import Cause, headers_of, source_of
@@ -72,19 +73,19 @@ class Stopwatch:
         }
 
 
-def a_case(case_id: str | None = None) -> CaseOpened:
+def a_case(case_id: str | None = None, code: Concern = Concern.GERMAN_COURSE) -> CaseOpened:
     """One person with one concern."""
     person_id = new_id()
     return CaseOpened(
         case_id=case_id or new_id(),
         person_id=person_id,
         received_at=datetime.now(UTC),
-        municipality="Eppstein",
+        municipality=Municipality.EPPSTEIN,
         languages=("uk", "en"),
-        urgency="normal",
-        legal_basis=LegalBasis(kind="consent"),
+        urgency=Urgency.NORMAL,
+        legal_basis=LegalBasis(kind=LegalBasisKind.CONSENT),
         concerns=(
-            ConcernFacts(concern_id=new_id(), code="german_course", person_id=person_id, age_band="27-64"),
+            ConcernFacts(concern_id=new_id(), code=code, person_id=person_id, age_band=AgeBand.ADULT),
         ),
     )
 
@@ -94,7 +95,7 @@ def progressed(case: CaseOpened, now: datetime) -> CaseProgressed:
     standing = Standing(
         referral_id=derived_id(case.case_id, "vhs"),
         partner_id="vhs",
-        state="offered",
+        state=ReferralState.OFFERED,
         concerns=tuple(concern.concern_id for concern in case.concerns),
         since=now,
     )

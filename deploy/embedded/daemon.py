@@ -94,9 +94,16 @@ class Daemon(ABC):
         """What to raise when it does not come up."""
         return StartError(self.name, why, self.log, self.last_words())
 
+    def require_ports(self) -> None:
+        """Raise `PortTakenError` where another process listens on a port of ours."""
+        for port in self._ports:
+            if holder := holder_of(port):
+                earlier_run = holder.pid is not None and holder.pid == self._pid_file.read()
+                raise PortTakenError(self.name, port, holder, earlier_run=earlier_run)
+
     def start(self) -> None:
         """Start and wait until ready. Raises `PortTakenError`, `StartError` or `KilledError`; nothing runs then."""
-        self._require_ports()
+        self.require_ports()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._log_begins_at = self.log.stat().st_size if self.log.exists() else 0
         self.prepare()
@@ -150,12 +157,6 @@ class Daemon(ABC):
     def is_running(self) -> bool:
         """Whether the process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
-
-    def _require_ports(self) -> None:
-        for port in self._ports:
-            if holder := holder_of(port):
-                earlier_run = holder.pid is not None and holder.pid == self._pid_file.read()
-                raise PortTakenError(self.name, port, holder, earlier_run=earlier_run)
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
         give_up = time.monotonic() + self.start_seconds

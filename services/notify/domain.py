@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
-
 from shared.contracts.base import (
     AppointmentId,
     Id,
@@ -29,7 +27,7 @@ from shared.contracts.codes import AppointmentMode, Channel, MessageOutcome
 from shared.contracts.notify import MessageSettled
 from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled
 from shared.envelope import Cause
-from shared.pipeline.decisions import Aggregate, Decision
+from shared.pipeline.decisions import Aggregate, Decision, Kept
 
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(minutes=5)
@@ -53,22 +51,18 @@ class MessageState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Lease(BaseModel):
+class Lease(Kept):
     """Who is sending a message, and until when this is believed (UTC)."""
-
-    model_config = ConfigDict(frozen=True)
 
     owner: Id
     until: datetime
 
 
-class Message(BaseModel):
+class Message(Kept):
     """One message to one person about one cause, in codes; name, address and text exist only while it is sent.
 
     `tries` counts how often it was put off, `revoked` says that its appointment was cancelled while it was going out.
     """
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: MessageId
     purpose: Purpose

@@ -23,9 +23,8 @@ class NotifiedCases(MongoStates[NotifiedCase]):
     def encoded(self, state: NotifiedCase) -> dict[str, Any]:
         """The document, with the moment at which a message needs something next."""
         document = super().encoded(state)
-        if state.next_at:
-            document["next_at"] = state.next_at
-        return document
+        document.pop("next_at", None)  # as it was loaded
+        return {**document, "next_at": state.next_at} if state.next_at else document
 
     async def due(self, now: datetime, *, at_most: int) -> Sequence[NotifiedCase]:
         """The cases with something to do, the longest waiting first."""

@@ -35,6 +35,8 @@ LONGEST_BACK_OFF: Final = 5.0
 COMMIT_SECONDS: Final = 5.0
 """How long a commit may keep the next batch waiting; what is not committed is tried again with the next."""
 LEAVE_SECONDS: Final = 10.0
+BUFFER_SECONDS: Final = 60.0
+"""How long fetched records may wait for the handler before the client asks for more beside them."""
 
 
 class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
@@ -50,6 +52,15 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self.stopping = False
         self.idle = asyncio.Event()
         self.idle.set()
+
+    async def start(self) -> None:
+        """Join; from then on the client fetches only when everything it has fetched is taken.
+
+        Otherwise it asks for the emptied partitions alone while others wait here: the broker lets that request wait
+        for half a second, the others' next records wait behind it, and the buffer grows with the number of partitions.
+        """
+        await super().start()
+        self._fetcher._prefetch_backoff = BUFFER_SECONDS
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None

@@ -1,6 +1,7 @@
 """The whole platform, real, on free ports: started once for all tests of this folder."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,13 @@ class Running:
         return sorted(self.settings.mail_folder.glob("*.eml"))
 
 
-@pytest_asyncio.fixture(scope="session")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+@asynccontextmanager
+async def a_platform(folder: Path) -> AsyncIterator[Running]:
+    """A platform that keeps everything in `folder`, on free ports."""
     names = ("kafka", "kafka_controller", "mongo", "smtp", "intake", "routing", "scheduling", "notify")
     ports = {f"{name}_port": port for name, port in zip(names, free_ports(len(names)), strict=True)}
     settings = PlatformSettings(
-        var_dir=tmp_path_factory.mktemp("platform"),
+        var_dir=folder,
         jar_cache=ROOT / "var" / "cache" / "jars",
         mongo_cache_gb=0.25,
         **ports,
@@ -55,3 +57,9 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
             yield Running(platform, settings, intake)
     finally:
         await platform.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    async with a_platform(tmp_path_factory.mktemp("platform")) as made:
+        yield made

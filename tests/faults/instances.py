@@ -108,7 +108,7 @@ class Instances:
 
     def start(self, *options: str) -> Instance:
         """One more instance."""
-        log = self._logs / f"{self._trial.names.service}-{len(self._all)}.log"
+        log = self._logs / f"{self._trial.names.service}-{len(list(self._logs.iterdir()))}.log"
         instance = Instance(self._trial, log, *options)
         self._all.append(instance)
         return instance

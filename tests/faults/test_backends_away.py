@@ -61,7 +61,7 @@ async def test_a_store_that_goes_and_comes_back_loses_nothing(
 
     await asyncio.to_thread(getattr(breakable.database, ending))
     await trial.write(*meanwhile)
-    await eventually(lambda: logged(instance, "batch_put_back"), what="the batch put back", seconds=60)
+    await eventually(lambda: logged(instance, "sweep_put_off"), what="the outage noticed", seconds=60)
     await asyncio.to_thread(breakable.database.start)
     await trial.write(*late)
     everything = early + meanwhile + late

@@ -65,3 +65,16 @@ async def write_batch(kafka: str, topic: str, events: Sequence[Written], codec: 
         batch._relative_offset = len(events)
         batch.close()
         await (await producer.send_batch(batch, topic, partition=0))
+
+
+async def write_copies(kafka: str, topic: str, events: Sequence[Written], copies: int) -> None:
+    """Put the same events on partition 0 many times, compressed, as fast as the broker takes them."""
+    data = bytes(builder_of(events, "gzip").build())
+    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all") as producer:
+        for _ in range(copies):
+            batch = producer.create_batch()
+            batch._buffer = data
+            batch._relative_offset = len(events)
+            batch.close()
+            await producer.send_batch(batch, topic, partition=0)
+        await producer.flush()

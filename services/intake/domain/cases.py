@@ -3,23 +3,17 @@
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import Field, PlainSerializer
 
 from services.intake.domain.persons import Record
 from services.intake.domain.requests import Referrer
 from shared.contracts.codes import AgeBand, Concern, LegalBasisKind, Municipality, Need, Urgency, WithdrawalReason
 from shared.contracts.intake import ConcernFacts, LegalBasis
 from shared.contracts.routing import Standing
-from shared.pipeline.decisions import Aggregate
+from shared.pipeline.decisions import Aggregate, Kept
 
 IsoDay = Annotated[date, PlainSerializer(date.isoformat)]
 """MongoDB has no days, only moments."""
-
-
-class Kept(BaseModel):
-    """A part of a stored case."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class Member(Kept):

@@ -2,20 +2,18 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from services.scheduling.domain.slots import Calendar, Slot
 from shared.contracts.base import AppointmentId, Minutes, PartnerId, PersonId, PlaceId, ReferralId, derived_id
 from shared.contracts.codes import AppointmentMode, CancellationReason
 from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
 from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled, AppointmentUnavailable
-from shared.pipeline.decisions import Aggregate, Decision
+from shared.pipeline.decisions import Aggregate, Decision, Kept
 
 
-class Appointment(BaseModel):
+class Appointment(Kept):
     """What was agreed, also where the resource table says something else by now. `starts_at` in UTC."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: AppointmentId
     referral_id: ReferralId

@@ -274,3 +274,17 @@ async def test_a_trace_tells_what_happened(trial: Trial, http: httpx.AsyncClient
     [line] = [line for line in traced.stdout.splitlines() if trial.names.outgoing in line]
     assert "routing" in line
     assert f"{trial.names.partner} is told that the case was withdrawn by sender" in line
+
+
+async def test_what_a_foreign_writer_chose_does_not_steer_the_terminal(
+    trial: Trial, http: httpx.AsyncClient, typed_beside: Typed
+) -> None:
+    hostile = Written().with_header("\b\b", b"")
+    hostile.key, hostile.value = b"\rred", b"{"
+    [letter] = await set_aside(trial, http, hostile)
+
+    shown = await typed_beside("dead-letters", "show", letter, "--service", "routing")
+
+    assert shown.exit_code == 0
+    assert "red" in shown.stdout
+    assert not {"\r", "\b"} & set(shown.stdout)

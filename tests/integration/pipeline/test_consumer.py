@@ -1,43 +1,252 @@
-"""The consumer: what is not handled comes again, what is handled is committed."""
+"""The consumer: what is not handled comes again, what is handled is committed, what was passed is not lost."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import ConsumerRecord
 from toy.records import Written
-from toy.trial import Trial, eventually
+from toy.trial import PARTITIONS, Trial, eventually, running
 
 from shared.mongo import UnavailableError
+from shared.pipeline import consumer as consumer_module
 from shared.pipeline.consumer import Consumption
+from shared.topics import Topic, provision
 
 
 class Handling:
-    """A handler that fails as often as it is told to, and remembers the offsets it was given."""
+    """A handler that fails as often as it is told to, and remembers what it was given."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
-        self.handled: list[tuple[int, int]] = []
+        self.batches: list[Sequence[ConsumerRecord]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def __call__(self, records: Sequence[ConsumerRecord]) -> None:
+        """Handle a batch, when the gate is open."""
         if self.failures:
             raise self.failures.pop(0)
-        self.handled += [(record.partition, record.offset) for record in records]
+        await self.gate.wait()
+        self.batches.append(records)
+
+    @property
+    def handled(self) -> set[tuple[int, int]]:
+        """The places of everything handled."""
+        return {(record.partition, record.offset) for records in self.batches for record in records}
 
 
-def consumption(trial: Trial, handle: Handling) -> Consumption:
-    return Consumption(trial.kafka, f"^{trial.names.incoming}$", trial.names.service, handle, batch_records=100)
-
-
-@pytest.mark.parametrize("failure", [UnavailableError("away"), RuntimeError("a bug of ours")])
-async def test_the_first_batch_of_a_new_group_comes_again_when_it_fails(trial: Trial, failure: Exception) -> None:
-    await trial.write(*(Written() for _ in range(20)))
-    handle = Handling(failure)
-    consumer = consumption(trial, handle)
-
-    await consumer.start()
+@asynccontextmanager
+async def consuming(trial: Trial, handle: Handling, *, pattern: str | None = None) -> AsyncIterator[Consumption]:
+    """A consumer that runs meanwhile."""
+    consumption = Consumption(
+        trial.kafka, pattern or f"^{trial.names.incoming}$", trial.names.service, handle, batch_records=50
+    )
+    await consumption.start()
     try:
-        await trial.write(*(Written() for _ in range(20)))
-        await eventually(lambda: asyncio.sleep(0, len(set(handle.handled)) == 40), what="all 40", seconds=10)
+        yield consumption
     finally:
-        await consumer.stop()
+        await consumption.stop()
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    async def met() -> bool:
+        return condition()
+
+    await eventually(met, what=what)
+
+
+async def all_committed(trial: Trial, records: int) -> bool:
+    return sum((await trial.committed()).values()) == records
+
+
+def some(number: int) -> list[Written]:
+    return [Written() for _ in range(number)]
+
+
+@pytest.mark.parametrize("failure", [UnavailableError("away"), KafkaConnectionError(), RuntimeError("a bug of ours")])
+async def test_the_first_batch_of_a_new_group_comes_again_when_it_fails(trial: Trial, failure: Exception) -> None:
+    handle = Handling(failure)
+    await trial.write(*some(20))
+
+    async with consuming(trial, handle):
+        await trial.write(*some(20))
+        await until(lambda: len(handle.handled) == 40, "all records")
+        await eventually(lambda: all_committed(trial, 40), what="the commit")
+
+
+async def test_a_batch_that_fails_in_the_middle_of_a_stream_comes_again(trial: Trial) -> None:
+    handle = Handling()
+    async with consuming(trial, handle):
+        await trial.write(*some(20))
+        await until(lambda: len(handle.handled) == 20, "the beginning")
+        handle.failures += [UnavailableError("away"), UnavailableError("away")]
+        await trial.write(*some(20))
+        await until(lambda: len(handle.handled) == 40, "the end")
+
+
+async def test_nothing_is_committed_that_was_not_handled(trial: Trial) -> None:
+    handle = Handling()
+    handle.gate.clear()
+    await trial.write(*some(20))
+
+    async with consuming(trial, handle):
+        await until(lambda: not handle.gate.is_set(), "the batch")
+        assert not any((await trial.committed()).values())
+        handle.gate.set()
+
+
+async def test_a_poll_that_fails_after_passing_records_loses_none(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "POLL_SECONDS", 0.1)
+    getmany, failures = AIOKafkaConsumer.getmany, 2
+
+    async def losing(self: AIOKafkaConsumer, *args: Any, **options: Any) -> Any:
+        nonlocal failures
+        found = await getmany(self, *args, **options)
+        if found and failures:
+            failures -= 1
+            raise KafkaConnectionError
+        return found
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", losing)
+    handle = Handling()
+    await trial.write(*some(40))
+
+    async with consuming(trial, handle):
+        await until(lambda: len(handle.handled) == 40, "all records")
+
+    assert failures == 0
+
+
+async def test_a_commit_that_failed_is_made_up_for_without_new_records(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, failures = AIOKafkaConsumer.commit, 1
+
+    async def failing(self: AIOKafkaConsumer, *args: Any) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise KafkaConnectionError
+        await commit(self, *args)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "commit", failing)
+    handle = Handling()
+    await trial.write(Written())
+
+    async with consuming(trial, handle):
+        await eventually(lambda: all_committed(trial, 1), what="the commit")
+
+    assert len(handle.batches) == 1
+
+
+async def test_a_commit_that_hangs_does_not_hold_up_the_next_batch(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "COMMIT_SECONDS", 0.1)
+
+    async def hanging(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(AIOKafkaConsumer, "commit", hanging)
+    handle = Handling()
+
+    async with consuming(trial, handle):
+        for number in range(1, 4):
+            await trial.write(Written())
+            await until(lambda expected=number: len(handle.handled) == expected, "the record")  # type: ignore[misc]
+
+
+async def test_a_stop_finishes_the_batch_and_commits_it(trial: Trial) -> None:
+    handle = Handling()
+    handle.gate.clear()
+    await trial.write(*some(10))
+    consumption = Consumption(trial.kafka, f"^{trial.names.incoming}$", trial.names.service, handle, batch_records=50)
+    await consumption.start()
+    await until(lambda: not consumption._listener.consumer.idle.is_set(), "the batch")  # type: ignore[union-attr]
+
+    stopping = asyncio.create_task(consumption.stop())
+    await asyncio.sleep(0)
+    handle.gate.set()
+    await stopping
+
+    assert sum((await trial.committed()).values()) == len(handle.handled) > 0
+
+
+async def test_nothing_more_is_fetched_while_records_wait_for_the_handler(trial: Trial) -> None:
+    handle = Handling()
+    handle.gate.clear()
+    await trial.write(*some(300))
+
+    async with consuming(trial, handle) as consumption:
+        consumer = consumption._listener.consumer
+        assert consumer is not None
+        await until(lambda: not consumer.idle.is_set(), "the batch")
+        for _ in range(10):
+            await asyncio.sleep(0.05)
+            assert consumer._fetcher._in_flight == set()
+        handle.gate.set()
+        await until(lambda: len(handle.handled) == 300, "all records")
+
+
+async def test_large_records_are_handled_in_portions_that_fit_a_transaction(trial: Trial) -> None:
+    handle = Handling()
+    large = some(12)
+    for written in large:
+        written.value = b"x" * 900_000
+    await trial.write(*large)
+
+    async with consuming(trial, handle):
+        await until(lambda: len(handle.handled) == 12, "all records")
+
+    assert max(sum(len(record.value) for record in batch) for batch in handle.batches) <= consumer_module.BATCH_BYTES
+
+
+async def test_a_topic_that_appears_later_is_read_by_its_pattern(trial: Trial) -> None:
+    handle = Handling()
+    names = trial.names
+    pattern = rf"^partner\.{names.partner}(-reads|-second)\.referrals\.v1$"
+    later = Topic(f"partner.{names.partner}-reads-new.referrals.v1", PARTITIONS)
+
+    async with consuming(trial, handle, pattern=pattern.replace("-second", "-reads-new")):
+        await provision(trial.kafka, [later])
+        await trial.write(*some(5), topic=later.name)
+        await until(lambda: len(handle.handled) > 0, "a record of the new topic")
+
+
+async def test_a_partition_is_handed_over_only_when_its_batch_is_finished(trial: Trial) -> None:
+    slow, other = Handling(), Handling()
+    slow.gate.clear()
+    await trial.write(*some(20))
+
+    async with consuming(trial, slow) as first:
+        await until(lambda: not first._listener.consumer.idle.is_set(), "the batch")  # type: ignore[union-attr]
+        joining = asyncio.create_task(consuming(trial, other).__aenter__())
+        await until(lambda: first._listener.consumer.joined is False, "the rebalance")  # type: ignore[union-attr]
+        slow.gate.set()
+        second = await joining
+        await until(lambda: len(slow.handled | other.handled) == 20, "all records")
+        await second.stop()
+
+    assert slow.handled & other.handled == set()
+
+
+async def test_an_instance_is_ready_when_it_belongs_to_its_group_and_polls(trial: Trial) -> None:
+    pipeline = trial.pipeline()
+    assert pipeline.readiness() == {trial.names.service: False}
+
+    async with running(pipeline):
+        await until(lambda: pipeline.readiness() == {trial.names.service: True}, "readiness")
+        await trial.write(*some(3))
+        await eventually(lambda: handled_all(trial), what="the effects")
+        assert pipeline.lag() == {trial.names.incoming: 0}
+
+
+async def handled_all(trial: Trial) -> bool:
+    return await all_committed(trial, 3)

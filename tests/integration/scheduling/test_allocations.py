@@ -14,7 +14,7 @@ from services.scheduling.domain.timetable import Timetable
 from services.scheduling.handlers import on_referral_accepted, on_referral_withdrawn
 from services.scheduling.repository import ScheduledCases
 from shared.contracts.base import derived_id
-from shared.contracts.codes import WithdrawalReason
+from shared.contracts.codes import Concern, WithdrawalReason
 from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
 from shared.contracts.scheduling import AppointmentBooked, AppointmentUnavailable
 from shared.envelope import Cause
@@ -62,7 +62,7 @@ def accept(number: int) -> Command[ScheduledCase]:
         referral_id=derived_id("referral", str(number)),
         partner_id="awo",
         person_id=derived_id("person", str(number)),
-        codes=(),
+        codes=(Concern.GERMAN_COURSE,),
         languages=("ar",),
     )
     received = _received(event, "accepted", number)

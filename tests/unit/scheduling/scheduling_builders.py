@@ -10,7 +10,7 @@ from services.scheduling.domain.resources import Resource
 from services.scheduling.domain.slots import Calendar, Search
 from services.scheduling.domain.timetable import Timetable
 from shared.contracts.base import derived_id
-from shared.contracts.codes import WithdrawalReason
+from shared.contracts.codes import Concern, WithdrawalReason
 from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
 
 MONDAY: Final = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -60,7 +60,7 @@ def accepted(number: int = 1, *, by: str = "awo") -> ReferralAccepted:
         referral_id=derived_id("referral", str(number), by),
         partner_id=by,
         person_id=derived_id("person", str(number)),
-        codes=(),
+        codes=(Concern.GERMAN_COURSE,),
         languages=("ar",),
     )
 

@@ -1,12 +1,25 @@
 """The command line: what it offers, and how it refuses."""
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from deploy.embedded.daemon import Home
+from deploy.embedded.ports import free_ports
 from wegweiser.cli import COMMANDS, app
+
+PORTS = (
+    "KAFKA_PORT",
+    "KAFKA_CONTROLLER_PORT",
+    "MONGO_PORT",
+    "SMTP_PORT",
+    "INTAKE_PORT",
+    "ROUTING_PORT",
+    "SCHEDULING_PORT",
+)
 
 run = CliRunner().invoke
 
@@ -47,6 +60,25 @@ def test_a_service_whose_port_is_taken_names_who_holds_it(monkeypatch: pytest.Mo
         answer = run(app, ["service", "routing"])
     assert answer.exit_code == 1
     assert "routing cannot start: port" in answer.output
+
+
+def test_a_platform_starts_nothing_where_one_of_its_ports_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True):
+            monkeypatch.setenv(name, str(port))
+        monkeypatch.setenv("NOTIFY_PORT", str(taken.getsockname()[1]))
+        answer = run(app, ["run"])
+    assert answer.exit_code == 1
+    [line] = answer.output.splitlines()
+    assert line.startswith("notify cannot start: port")
+    assert not Path("var/data").exists()
+
+
+def test_a_second_platform_is_pointed_to_the_first(tmp_path: Path) -> None:
+    Home(tmp_path / "var").pid_file("platform").write(os.getpid())
+    answer = run(app, ["run"])
+    assert answer.exit_code == 1
+    assert answer.output == f"the platform runs already (process {os.getpid()}); `make down` ends it\n"
 
 
 def test_down_says_when_there_is_nothing_to_stop() -> None:

@@ -97,3 +97,4 @@ def test_a_table_keeps_numbers_at_the_right() -> None:
         "a.v1          7",
         "longer.v1  1234",
     ]
+    assert list(aligned(("end",), [(12345,), ("-",)])) == ["  end", "12345", "    -"]

@@ -1,0 +1,24 @@
+"""The whole way of a case: from the case opened to the message about the appointment."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from benchmarks.figures import Figure, at_least
+from benchmarks.harness import Bench
+from benchmarks.services import Services
+
+ROUNDS: Final = 3
+CASES: Final = 20_000
+WARM_UP: Final = 500
+GOAL: Final = 1000
+
+
+def measure(bench: Bench, services: Services) -> Sequence[Figure]:
+    """All four services and one process that answers for every partner."""
+    services.start_missing()
+    partner = bench.begin("partner")
+    partner.await_ready()
+    bench.run("referrals", cases=WARM_UP)
+    rates = [bench.run("referrals", cases=CASES)["rate"] for _ in range(ROUNDS)]
+    partner.finish()
+    return [at_least("chain: case opened to message sent", rates, "cases/s", GOAL)]

@@ -1,0 +1,96 @@
+"""The four services as processes of their own, started by the command an operator types."""
+
+import http.client
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.harness import Bench, partners
+from deploy.embedded.daemon import Home
+from deploy.embedded.ports import free_ports
+from shared.topics import SERVICES
+from wegweiser.children import ServiceProcess
+
+_PLACE: Final = "integrationsbuero"
+_CLOCK_TICKS: Final = 100
+_PAGE_KIB: Final = 4
+
+
+class Measured(ServiceProcess):
+    """A service whose readiness is asked for as cheaply as can be, since it is timed."""
+
+    def is_ready(self) -> bool:
+        """Whether `/health/ready` answers 200."""
+        [port] = self._ports
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        try:
+            connection.request("GET", "/health/ready")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    @property
+    def resident_megabytes(self) -> float:
+        """Memory in use now."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        return int(pages) * _PAGE_KIB / 1024
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU used since the start, in user and kernel."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+
+
+class Services:
+    """Intake, routing, scheduling and notify; mail is counted instead of sent, and slots never run out."""
+
+    def __init__(self, bench: Bench) -> None:
+        ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        self.intake_url = f"http://127.0.0.1:{ports['intake']}"
+        environment = {
+            "KAFKA_BOOTSTRAP": bench.kafka,
+            "MONGO_URL": bench.mongo,
+            "INTAKE_URL": self.intake_url,
+            "MAIL_FROM": "integrationsbuero@example.org",
+            "MAIL_TRANSPORT": "count",
+            "RESOURCES_FILE": str(_resources(bench.home / "resources.toml", partners())),
+            "SERVICE_TOKEN_FILE": str(bench.home / "service-token"),
+            "LOG_FORMAT": "json",
+        }
+        home = Home(bench.home / "services")
+        self.processes = {name: Measured(name, home, port=ports[name], environment=environment) for name in SERVICES}
+
+    def start(self, names: Iterable[str] = SERVICES) -> dict[str, float]:
+        """Start these one after the other; returns the seconds each took until it was ready."""
+        seconds = {}
+        for name in names:
+            began = time.monotonic()
+            self.processes[name].start()
+            seconds[name] = time.monotonic() - began
+        return seconds
+
+    def start_missing(self) -> None:
+        """Start those that do not run."""
+        self.start(name for name, process in self.processes.items() if not process.is_running)
+
+    def stop(self) -> None:
+        """Stop all, gently."""
+        for process in self.processes.values():
+            process.stop()
+
+
+def _resources(file: Path, partner_ids: Sequence[str]) -> Path:
+    """A table with some 6,000 seats a partner and working day, a dozen at each start."""
+    hours = "\n".join(f'{day} = ["08:00-18:00"]' for day in ("monday", "tuesday", "wednesday", "thursday", "friday"))
+    tables = [
+        f'[[resources]]\nid = "{partner}-{number}"\npartner = "{partner}"\nplace = "{_PLACE}"\nmode = "on_site"\n'
+        f"minutes = 15\nseats = 50\n[resources.hours]\n{hours}\n"
+        for partner in partner_ids
+        for number in range(3)
+    ]
+    file.write_text("\n".join(tables))
+    return file

@@ -1,0 +1,87 @@
+"""Writes cases of one referral each and waits until every person was told of the appointment."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+
+from benchmarks.positions import ends_of
+from benchmarks.trials.process import Assignment, run
+from benchmarks.trials.workload import IN, a_case
+from shared import mongo
+from shared.contracts.codes import Concern
+from shared.contracts.intake import CaseOpened
+from shared.contracts.notify import TOPIC as MESSAGES
+from shared.envelope import Cause, headers_of, source_of
+from shared.pipeline.engine import utc_now
+from shared.pipeline.outbox import row_of
+
+_EACH_ANOTHER_PARTNER: Final = (Concern.GERMAN_COURSE, Concern.DEBT, Concern.JOB_SEARCH)
+_PATIENCE: Final = 300.0
+
+
+class Load(Assignment):
+    """How many cases."""
+
+    cases: int
+
+
+async def trial(load: Load) -> dict[str, Any]:
+    """Cases a second from the first record written to the last message settled."""
+    cases = [a_case(code=_EACH_ANOTHER_PARTNER[number % 3]) for number in range(load.cases)]
+    client = mongo.connect(load.mongo)
+    await client["intake"]["persons"].insert_many([_person(case) for case in cases], ordered=False)
+    sent_before = await _sent(client)
+    settled_before = await _settled(load.kafka)
+    records = _records(cases)
+    producer = AIOKafkaProducer(bootstrap_servers=load.kafka, acks="all", linger_ms=5)
+    await producer.start()
+    began = time.perf_counter()
+    for key, value, headers in records:
+        await producer.send(IN, value, key, headers=headers)
+    await producer.flush()
+    written = time.perf_counter() - began
+    while await _settled(load.kafka) - settled_before < load.cases:
+        if time.perf_counter() - began > _PATIENCE:
+            raise TimeoutError(f"{await _settled(load.kafka) - settled_before} of {load.cases} messages after all")
+        await asyncio.sleep(0.1)
+    seconds = time.perf_counter() - began
+    await producer.stop()
+    sent = await _sent(client) - sent_before
+    if sent != load.cases:
+        raise RuntimeError(f"{sent} of {load.cases} messages were sent")
+    return {"rate": load.cases / seconds, "written": load.cases / written}
+
+
+def _records(cases: Sequence[CaseOpened]) -> list[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
+    source, now = source_of("intake"), utc_now()
+    rows = [row_of(case, Cause.begin(), 0, None, 1, now) for case in cases]
+    return [(row["subject"].encode(), row["data"].encode(), headers_of(row, source)) for row in rows]
+
+
+def _person(case: CaseOpened) -> dict[str, Any]:
+    """A record of the vault."""
+    return {
+        "_id": case.person_id,
+        "case_id": case.case_id,
+        "identity": {"given_name": "Olena", "family_name": "Kovalenko", "birth_year": 1985, "nationality": "UA"},
+        "household": {"relation": "self"},
+        "contact": {"email": "olena@example.org", "phone": None, "address": None, "may_contact_by": ["email"]},
+        "languages": {"first": "uk", "reads": "uk", "also": ["en"], "variety": None, "german_level": "A1"},
+        "notes": {"concerns": {}, "free_text": None},
+    }
+
+
+async def _settled(kafka: str) -> int:
+    return sum((await ends_of(kafka, MESSAGES)).values())
+
+
+async def _sent(client: Any) -> int:
+    count: int = await client["notify"]["cases"].count_documents({"messages.state": "sent"})
+    return count
+
+
+if __name__ == "__main__":
+    run(trial, Load)

@@ -1,0 +1,83 @@
+"""Cases stream in while everything is killed, stopped and frozen: all of them reach their end, each effect once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from random import Random
+
+import pytest
+import pytest_asyncio
+from breaking import frozen, kill, replace, seconds_of
+from conftest import Running, a_platform
+from consistency import Accepted, violations
+from stream import streaming
+
+from shared.topics import SERVICES
+from wegweiser.platform import partners
+
+PATIENCE = 90.0
+SEED = 20170109
+
+
+@pytest_asyncio.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """A platform of its own: broken often, and read to the last record. What a killed notify was sending is given up
+    after seconds instead of minutes."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SENDING_SECONDS", "15")
+        async with a_platform(tmp_path_factory.mktemp("chaos")) as made:
+            yield made
+
+
+@pytest.fixture(scope="module")
+def accepted() -> list[Accepted]:
+    """Of all tests: what one of them left in order stays so."""
+    return []
+
+
+async def test_killed_services_and_partners_lose_and_double_nothing(running: Running, accepted: list[Accepted]) -> None:
+    chance = Random(SEED)
+    doomed = [*SERVICES * 3, *(f"partner-{id_}" for id_ in partners()), "mail"]
+    chance.shuffle(doomed)
+
+    async with streaming(running.settings.url_of("intake"), seed="killed services") as stream:
+        for name in doomed:
+            await asyncio.sleep(chance.uniform(0, 1.5))
+            await kill(running, name)
+
+    accepted += stream.accepted
+    assert await violations(running, accepted, patience=PATIENCE) == []
+
+
+async def test_killed_broker_and_database_lose_and_double_nothing(running: Running, accepted: list[Accepted]) -> None:
+    chance = Random(SEED)
+
+    async with streaming(running.settings.url_of("intake"), seed="killed backends") as stream:
+        for names in (["mongod"], ["kafka"], ["mongod"], ["mongod", "kafka"]):
+            await asyncio.sleep(chance.uniform(1, 3))
+            await asyncio.gather(*(kill(running, name) for name in names))
+            await stream.one_goes_through()
+
+    accepted += stream.accepted
+    assert await violations(running, accepted, patience=PATIENCE) == []
+
+
+async def test_frozen_services_wake_beside_their_successors_and_write_over_nothing(
+    running: Running, accepted: list[Accepted]
+) -> None:
+    chance = Random(SEED)
+
+    async with (
+        streaming(running.settings.url_of("intake"), seed="frozen services") as stream,
+        AsyncExitStack() as stack,
+    ):
+        async with frozen(running, SERVICES):
+            seconds = await stack.enter_async_context(seconds_of(running, SERVICES))
+            stream.doors += [second.url for second in seconds if second.name == "intake"]
+            await stream.one_goes_through()
+        for name in chance.sample(SERVICES, len(SERVICES)):
+            await replace(running, name)
+        await stream.one_goes_through()
+
+    accepted += stream.accepted
+    assert await violations(running, accepted, patience=PATIENCE) == []
