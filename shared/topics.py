@@ -12,6 +12,7 @@ DAY: Final = 24 * 60 * 60 * 1000
 RETENTION_MS: Final = 29 * DAY
 """Every topic: long enough for a partner that is down for two weeks. The broker drops whole segments, each up to a day
 long, so no record outlasts 30 days, the longest time that pseudonymous data may stay on the bus."""
+_KEPT: Final = {"retention.ms": str(RETENTION_MS), "segment.ms": str(DAY)}
 PARTITIONS: Final = 6
 SERVICES: Final = ("intake", "routing", "scheduling", "notify")
 
@@ -69,10 +70,7 @@ async def provision(bootstrap: str, topics: Sequence[Topic], *, replication: int
         if not missing:
             return []
         answer = await admin.create_topics(
-            [
-                NewTopic(topic.name, topic.partitions, replication, topic_configs={"retention.ms": str(RETENTION_MS)})
-                for topic in missing
-            ]
+            [NewTopic(topic.name, topic.partitions, replication, topic_configs=_KEPT) for topic in missing]
         )
         for name, code, *_ in answer.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:

@@ -208,6 +208,25 @@ async def test_large_records_are_handled_in_portions_that_fit_a_transaction(tria
     assert max(sum(len(record.value) for record in batch) for batch in handle.batches) <= consumer_module.BATCH_BYTES
 
 
+async def test_a_start_that_fails_is_tried_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, failures = AIOKafkaConsumer.start, 2
+
+    async def failing(self: AIOKafkaConsumer) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise KafkaConnectionError
+        await start(self)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", failing)
+    handle = Handling()
+    await trial.write(Written())
+
+    async with consuming(trial, handle) as consumption:
+        await until(lambda: len(handle.handled) == 1, "the record")
+        assert consumption.is_ready
+
+
 async def test_a_topic_that_appears_later_is_read_by_its_pattern(trial: Trial) -> None:
     handle = Handling()
     names = trial.names

@@ -1,10 +1,12 @@
 """Hostile records on a real broker: set aside with their coordinates, and every neighbour takes effect."""
 
-import pytest
+import inspect
+
+from aiokafka import AIOKafkaProducer
 from aiokafka.consumer import fetcher
 from faults.checker import effects_violated
 from toy.batches import CODECS, with_raw_name, write_batch
-from toy.records import Written
+from toy.records import Written, kwargs_of
 from toy.trial import Trial, eventually, running
 
 from shared.pipeline.wire import PatientRecords
@@ -52,9 +54,24 @@ async def test_records_without_headers_key_or_value_and_large_ones_stop_nobody(t
     assert large.value in [document["value"] for document in await trial.aside()]
 
 
-@pytest.mark.usefixtures("trial")
+async def test_what_a_writer_took_back_has_no_effect(trial: Trial) -> None:
+    taken_back, kept, last = Written(), Written(), Written()
+    async with AIOKafkaProducer(bootstrap_servers=trial.kafka, transactional_id=trial.names.service) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(trial.names.incoming, **kwargs_of(taken_back), partition=0)
+        await producer.abort_transaction()
+        async with producer.transaction():
+            await producer.send_and_wait(trial.names.incoming, **kwargs_of(kept), partition=0)
+    await trial.write(last)
+
+    async with running(trial.pipeline()):
+        await eventually(lambda: handled(trial, 2), what="the effects")
+
+    assert effects_violated(await trial.tallies(), [kept, last], in_order=True, aside=()) == []
+
+
 def test_the_client_still_looks_for_its_reader_where_ours_is_put(trial: Trial) -> None:
     trial.pipeline()
 
     assert fetcher.MemoryRecords is PatientRecords
-    assert "MemoryRecords(" in __import__("inspect").getsource(fetcher.Fetcher)
+    assert "MemoryRecords(" in inspect.getsource(fetcher.Fetcher)
