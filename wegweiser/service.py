@@ -9,6 +9,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from deploy.embedded.ports import PortTakenError, holder_of
+from shared.files import InvalidFileError
 
 _OPEN_REQUESTS_SECONDS: Final = 10
 
@@ -48,6 +49,8 @@ def _application(name: ServiceName) -> Any:
     except ValidationError as error:
         wrong = ", ".join(f"{problem['loc'][0]!s}".upper() + f" ({problem['msg']})" for problem in error.errors())
         _refuse(f"{name} cannot start; its environment lacks or misstates: {wrong}")
+    except InvalidFileError as error:
+        _refuse(f"{name} cannot start; {error}")
 
 
 def _refuse(why: str) -> None:

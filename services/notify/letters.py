@@ -4,7 +4,6 @@ A language is a folder in `templates/`: `words.toml` says how a date is written 
 subject on its first line and the text after it. None of them may name a concern or a partner: others may read it.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,18 +12,17 @@ from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.notify.domain import Message
 from services.notify.persons import Person
 from shared.contracts.base import Language, MessageId, PlaceId
+from shared.files import read_toml
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 LOCAL: Final = ZoneInfo("Europe/Berlin")
 FALL_BACK: Final[tuple[Language, ...]] = ("en", "de")
 """For whoever reads none of our languages: English, then German, which is kept plain for that."""
-
-_PLACES: Final = TypeAdapter(dict[PlaceId, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +63,7 @@ class Letters:
 
     def __init__(self, places: Mapping[PlaceId, str], *, templates: Path = TEMPLATES) -> None:
         self._places = places
-        self._words = {
-            file.parent.name: Words.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-            for file in templates.glob("*/words.toml")
-        }
+        self._words = {file.parent.name: read_toml(file, Words) for file in templates.glob("*/words.toml")}
         self._templates = Environment(
             loader=FileSystemLoader(templates),
             autoescape=False,  # noqa: S701 - plain text
@@ -104,5 +99,5 @@ class Letters:
 
 
 def load_places(file: Path) -> Mapping[PlaceId, str]:
-    """The postal address of each place, from TOML."""
-    return _PLACES.validate_python(tomllib.loads(file.read_text(encoding="utf-8")))
+    """The postal address of each place; raises `InvalidFileError`."""
+    return read_toml(file, dict[PlaceId, str])

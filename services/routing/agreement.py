@@ -3,34 +3,25 @@
 The terms are TOML files in `deploy/agreements/`, where each rule says whether it follows from the source.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.contracts.base import AgreementVersion, PartnerId, PlaceId, RuleId
 from shared.contracts.codes import AgeBand, Concern, Need
+from shared.files import InvalidFileError, read_toml
 
 OFFICE: Final = "office"
 """The taker that is no partner: the office's own front desk."""
 
 Basis = Literal["source", "reading", "assumption"]
 Text = Annotated[str, Field(min_length=1)]
-
-
-class InvalidAgreementError(Exception):
-    """A file of the agreement cannot be used; names the file and the key in it."""
-
-    def __init__(self, file: str, key: str, problem: str) -> None:
-        super().__init__(f"{file}: {key}: {problem}" if key else f"{file}: {problem}")
-        self.file = file
-        self.key = key
 
 
 class _Entry(BaseModel):
@@ -120,34 +111,23 @@ class Agreements:
 
 
 def load_agreements(directory: Path) -> Agreements:
-    """Read every `*.toml` of the directory; raises `InvalidAgreementError`."""
+    """Read every `*.toml` of the directory; raises `InvalidFileError`."""
     terms = sorted((_load(file) for file in directory.glob("*.toml")), key=lambda term: term.valid_from)
     if not terms:
-        raise InvalidAgreementError(str(directory), "", "holds no agreement (*.toml)")
+        raise InvalidFileError(str(directory), "", "holds no agreement (*.toml)")
     for earlier, later in pairwise(terms):
         if later.valid_from <= earlier.valid_to:
-            raise InvalidAgreementError(
+            raise InvalidFileError(
                 f"{later.version}.toml", "valid_from", f"lies within the term of {earlier.version}.toml"
             )
     return Agreements(tuple(terms))
 
 
 def _load(file: Path) -> Agreement:
-    try:
-        agreement = Agreement.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidAgreementError(file.name, "", f"is not TOML: {error}") from None
-    except ValidationError as error:
-        raise _first_problem(file.name, error.errors()[0]) from None
+    agreement = read_toml(file, Agreement)
     if agreement.version != file.stem:
-        raise InvalidAgreementError(file.name, "version", "differs from the name of the file")
+        raise InvalidFileError(file.name, "version", "differs from the name of the file")
     return agreement
-
-
-def _first_problem(file: str, problem: Mapping[str, Any]) -> InvalidAgreementError:
-    """The key as one finds it in the file: `rules[2].fields[0]`, counted from 0."""
-    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem["loc"])
-    return InvalidAgreementError(file, key.removeprefix("."), problem["msg"].removeprefix("Value error, "))
 
 
 def _refuse_repeated(key: str, ids: Sequence[str]) -> None:

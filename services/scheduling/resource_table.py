@@ -1,21 +1,12 @@
 """Reads the resource table: a TOML file of `[[resources]]`, in the words of `domain/resources.py`."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.scheduling.domain.resources import Resource
-
-
-class InvalidResourcesError(Exception):
-    """The resource table cannot be used; names the file and the key in it."""
-
-    def __init__(self, file: str, key: str, problem: str) -> None:
-        super().__init__(f"{file}: {key}: {problem}" if key else f"{file}: {problem}")
-        self.file = file
-        self.key = key
+from shared.files import read_toml
 
 
 class _Table(BaseModel):
@@ -32,15 +23,5 @@ class _Table(BaseModel):
 
 
 def load_resources(file: Path) -> tuple[Resource, ...]:
-    """The rows of the table; raises `InvalidResourcesError`."""
-    try:
-        return _Table.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).resources
-    except OSError as error:
-        raise InvalidResourcesError(str(file), "", f"cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidResourcesError(file.name, "", f"is not TOML: {error}") from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        raise InvalidResourcesError(file.name, key.removeprefix("."), message) from None
+    """The rows of the table; raises `InvalidFileError`."""
+    return read_toml(file, _Table).resources

@@ -202,13 +202,18 @@ class Publisher:
 
     async def _mark_sent(self, topic: str, ids: list[str]) -> None:
         PUBLISHED.labels(topic).inc(len(ids))
-        async with translated():
-            await self._sent.update_many(
-                {"_id": {"$in": ids}}, {"$unset": {"unsent": ""}, "$set": {"sent_at": datetime.now(UTC)}}
-            )
+        await self._mark(ids)
         self._just_sent.update(dict.fromkeys(ids))
         for id_ in list(islice(self._just_sent, max(0, len(self._just_sent) - self.REMEMBERED))):
             del self._just_sent[id_]
+
+    async def _mark(self, ids: list[str]) -> None:
+        """Note that these were sent. A crash of the store may take the note back; then the sweep repeats it."""
+        if ids:
+            async with translated():
+                await self._sent.update_many(
+                    {"_id": {"$in": ids}}, {"$unset": {"unsent": ""}, "$set": {"sent_at": datetime.now(UTC)}}
+                )
 
     async def _publish_nudged(self) -> None:
         while not self._stopping or self._wanted:
@@ -240,9 +245,9 @@ class Publisher:
             if oldest is None or now - oldest["time"] < self.SWEEP_AGE:
                 return
             late = {"unsent": True, "time": {"$lt": now - self.SWEEP_AGE}, "topic": {"$nin": self._blocked_topics()}}
-            rows = self._rows.find(late, {"stream": 1}).sort("time", ASCENDING).limit(self.AT_ONCE)
-            streams = {row["stream"] async for row in rows}
-        await self.publish(streams)
+            rows = await self._rows.find(late, {"stream": 1}).sort("time", ASCENDING).limit(self.AT_ONCE).to_list(None)
+        await self._mark([row["_id"] for row in rows if row["_id"] in self._just_sent])
+        await self.publish({row["stream"] for row in rows})
 
 
 async def until_reachable(connect: Callable[[], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""Reads every topic, every service's database and the mailbox of a platform at rest, and states every broken promise."""
+"""Reads every topic, every database and the mailbox of a platform at rest, and states every broken promise."""
 
 import asyncio
 import email
@@ -235,7 +235,7 @@ def messages_violated(seen: Everything, told: Told) -> Iterator[str]:
 
 
 def journals_violated(seen: Everything) -> Iterator[str]:
-    """The bus carries each journal in order and nothing besides, no number is missing, nothing waits or is set aside."""
+    """The bus carries each journal in order and nothing else, no number is missing, nothing waits or is set aside."""
     on_bus: dict[str, list[ConsumerRecord]] = defaultdict(list)
     in_journal: dict[str, list[Document]] = defaultdict(list)
     for record in seen.records:

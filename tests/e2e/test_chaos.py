@@ -36,14 +36,16 @@ def accepted() -> list[Accepted]:
 
 
 async def test_killed_services_and_partners_lose_and_double_nothing(running: Running, accepted: list[Accepted]) -> None:
-    chance = Random(SEED)
-    doomed = [*SERVICES * 3, *(f"partner-{id_}" for id_ in partners()), "mail"]
-    chance.shuffle(doomed)
+    doomed = {**dict.fromkeys(SERVICES, 3), **{f"partner-{id_}": 1 for id_ in partners()}, "mail": 1}
+
+    async def killed(name: str, times: int) -> None:
+        chance = Random(f"{SEED}/{name}")
+        for _ in range(times):
+            await asyncio.sleep(chance.uniform(0, 5))
+            await kill(running, name)
 
     async with streaming(running.settings.url_of("intake"), seed="killed services") as stream:
-        for name in doomed:
-            await asyncio.sleep(chance.uniform(0, 1.5))
-            await kill(running, name)
+        await asyncio.gather(*(killed(name, times) for name, times in doomed.items()))
 
     accepted += stream.accepted
     assert await violations(running, accepted, patience=PATIENCE) == []

@@ -1,24 +1,13 @@
-"""A database of its own for each test of notify's sender."""
+"""What the database of these tests has besides the pipeline's own."""
 
-from collections.abc import AsyncIterator
-from uuid import uuid4
+from collections.abc import Sequence
 
 import pytest
 
-from deploy.backends import Backends
 from services.notify.repository import MIGRATIONS
-from shared import mongo
-from shared.migrations import migrate
-from shared.mongo import Database
-from shared.pipeline import engine, outbox, set_aside
+from shared.migrations import Migration
 
 
 @pytest.fixture
-async def database(backends: Backends) -> AsyncIterator[Database]:
-    """With all indexes of a pipeline and of notify."""
-    client = mongo.connect(backends.mongo)
-    database = client[f"notify-{uuid4().hex[:8]}"]
-    await migrate(database, (*engine.MIGRATIONS, *outbox.MIGRATIONS, *set_aside.MIGRATIONS, *MIGRATIONS))
-    yield database
-    await client.drop_database(database.name)
-    client.close()
+def migrations() -> Sequence[Migration]:
+    return MIGRATIONS

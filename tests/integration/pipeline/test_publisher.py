@@ -201,6 +201,18 @@ async def test_rows_just_sent_are_not_sent_again_by_the_same_process(trial: Tria
     assert ids_of(await trial.records_of(trial.names.outgoing)) == [row["_id"]]
 
 
+async def test_a_mark_that_a_crash_of_the_store_took_back_is_made_again_and_nothing_sent_again(trial: Trial) -> None:
+    case = new_id()
+    [row] = await journal(trial, [told(trial.names.partner, case)], age=timedelta(minutes=1))
+
+    async with publishing(trial) as publisher:
+        await publisher.publish({case})
+        await trial.database[OUTBOX].update_one({"_id": row["_id"]}, {"$set": {"unsent": True}})
+        await eventually(lambda: none_unsent(trial), what="the mark")
+
+    assert ids_of(await trial.records_of(trial.names.outgoing)) == [row["_id"]]
+
+
 async def test_two_publishers_of_the_same_rows_keep_the_order_of_first_occurrences(trial: Trial) -> None:
     case = new_id()
     rows = await journal(trial, [told(trial.names.partner, case) for _ in range(30)])

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from routing_builders import AGREEMENTS
 
-from services.routing.agreement import InvalidAgreementError, load_agreements
+from services.routing.agreement import load_agreements
 from shared.contracts.codes import AgeBand, Concern
+from shared.files import InvalidFileError
 
 VALID = """
 version = "2017-01-09"
@@ -126,7 +127,7 @@ def test_since_july_the_vhs_advises_in_its_own_rooms_only() -> None:
 def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, text: str, message: str) -> None:
     write(tmp_path, text)
 
-    with pytest.raises(InvalidAgreementError) as refused:
+    with pytest.raises(InvalidFileError) as refused:
         load_agreements(tmp_path)
 
     assert message in str(refused.value)
@@ -139,10 +140,10 @@ def test_overlapping_terms_are_refused(tmp_path: Path) -> None:
     )
     write(tmp_path, overlapping, "2017-06-30")
 
-    with pytest.raises(InvalidAgreementError, match=r"^2017-06-30.toml: valid_from: lies within .* 2017-01-09.toml$"):
+    with pytest.raises(InvalidFileError, match=r"^2017-06-30.toml: valid_from: lies within .* 2017-01-09.toml$"):
         load_agreements(tmp_path)
 
 
 def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidAgreementError, match="holds no agreement"):
+    with pytest.raises(InvalidFileError, match="holds no agreement"):
         load_agreements(tmp_path)

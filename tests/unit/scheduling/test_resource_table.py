@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from services.scheduling.resource_table import InvalidResourcesError, load_resources
+from services.scheduling.resource_table import load_resources
 from services.scheduling.settings import RESOURCES
+from shared.files import InvalidFileError
 
 ROW = """
 [[resources]]
@@ -48,12 +49,12 @@ def test_a_mistake_is_named_with_its_file(tmp_path: Path, text: str, named: str)
     file = tmp_path / "resources.toml"
     file.write_text(text)
 
-    with pytest.raises(InvalidResourcesError, match=r"resources\.toml: ") as refusal:
+    with pytest.raises(InvalidFileError, match=r"resources\.toml: ") as refusal:
         load_resources(file)
 
     assert named in str(refusal.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidResourcesError, match="cannot be read"):
+    with pytest.raises(InvalidFileError, match="cannot be read"):
         load_resources(tmp_path / "nowhere.toml")
