@@ -7,7 +7,6 @@ from benchmarks.figures import Figure, at_least
 from benchmarks.harness import Bench
 from benchmarks.services import Services
 
-ROUNDS: Final = 3
 CASES: Final = 20_000
 WARM_UP: Final = 500
 GOAL: Final = 1000
@@ -19,6 +18,6 @@ def measure(bench: Bench, services: Services) -> Sequence[Figure]:
     partner = bench.begin("partner")
     partner.await_ready()
     bench.run("referrals", cases=WARM_UP)
-    rates = [bench.run("referrals", cases=CASES)["rate"] for _ in range(ROUNDS)]
+    rates = [bench.run("referrals", cases=bench.scaled(CASES))["rate"] for _ in bench.rounds]
     partner.finish()
     return [at_least("chain: case opened to message sent", rates, "cases/s", GOAL)]

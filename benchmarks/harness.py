@@ -39,11 +39,24 @@ class TrialError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where Kafka and MongoDB are, and a directory for whatever a part has to write."""
+    """Where Kafka and MongoDB are, and a directory for whatever a part has to write.
+
+    A quick run does a tenth of everything once: it shows that all parts work, not how fast.
+    """
 
     kafka: str
     mongo: str
     home: Path
+    quick: bool = False
+
+    @property
+    def rounds(self) -> range:
+        """How often everything is measured."""
+        return range(1 if self.quick else 3)
+
+    def scaled(self, number: int) -> int:
+        """So many, or the tenth of it."""
+        return number // 10 if self.quick else number
 
     def run(self, trial: str, **options: Any) -> Result:
         """Run `benchmarks/trials/<trial>.py` to its end and return its result."""
@@ -97,7 +110,7 @@ class Trial:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(*, quick: bool) -> Iterator[Bench]:
     """Backends for one run: embedded ones on free ports with nothing in them, or as BACKEND says."""
     home = ROOT / "var" / "benchmarks"
     shutil.rmtree(home, ignore_errors=True)
@@ -116,7 +129,7 @@ def bench() -> Iterator[Bench]:
         backends.start()
         asyncio.run(provision(backends.kafka, [*topics_for(partners()), Topic(ROUND_TRIP)]))
         time.sleep(_LEADERS_ELECTED)
-        yield Bench(backends.kafka, backends.mongo, home)
+        yield Bench(backends.kafka, backends.mongo, home, quick)
     finally:
         backends.discard()
     shutil.rmtree(home, ignore_errors=True)  # after a failure the logs stay

@@ -10,7 +10,6 @@ from benchmarks.harness import Bench, name_of_trial
 from benchmarks.positions import begin_at, ends_of
 from benchmarks.trials.workload import IN, a_case, write_cases
 
-ROUNDS: Final = 3
 RECORDS: Final = 20_000
 SLOW_RECORDS: Final = 300
 """The handlers a message do 60 to 90 a second; they get the first of the same records."""
@@ -21,14 +20,14 @@ SUBJECTS: Final = {"plain": SLOW_RECORDS, "per_message": SLOW_RECORDS, "pipeline
 def measure(bench: Bench) -> Sequence[Figure]:
     """All four, in turn, on the same records."""
     positions = asyncio.run(ends_of(bench.kafka, IN))
-    asyncio.run(write_cases(bench.kafka, (a_case() for _ in range(RECORDS))))
+    asyncio.run(write_cases(bench.kafka, (a_case() for _ in range(bench.scaled(RECORDS)))))
     rates: dict[str, list[float]] = defaultdict(list)
     cpu: dict[str, list[float]] = defaultdict(list)
-    for _ in range(ROUNDS):
+    for _ in bench.rounds:
         for subject, records in SUBJECTS.items():
             name = name_of_trial()
             asyncio.run(begin_at(bench.kafka, name, positions))
-            result = bench.run(subject, name=name, records=records)
+            result = bench.run(subject, name=name, records=bench.scaled(records))
             rates[subject].append(result["rate"])
             cpu[subject].append(result["cpu_microseconds"])
     return [

@@ -7,6 +7,7 @@ only, never by its text. That holds for the lines of libraries as well, which al
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import MutableMapping
 from datetime import date
 from pathlib import Path
@@ -59,13 +60,36 @@ def as_json(_: Any, __: str, line: MutableMapping[str, Any]) -> str:
 
 
 class LibraryLines(logging.Handler):
-    """Passes on what libraries log; without its text where an exception is attached, for that is pasted into it."""
+    """Passes on what libraries log; without its text where an exception is attached, for that is pasted into it.
+
+    The same text is passed on once in `PAUSE` seconds, with the number of times it was left out before: while the
+    broker is away its clients say the same a hundred times a second, and would fill the disk.
+    """
+
+    PAUSE: Final = 10.0
+    REMEMBERED: Final = 1000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+        self._left_out: Counter[str] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record of the standard library's kind as one of our lines."""
-        text = "library_failed" if record.exc_info else _text_of(record)
         level = min(record.levelno // 10 * 10, logging.CRITICAL)
-        log.log(level, text, logger=record.name, line=record.lineno, exc_info=record.exc_info or None)
+        said = {"logger": record.name, "line": record.lineno}
+        if record.exc_info:
+            log.log(level, "library_failed", **said, exc_info=record.exc_info)
+            return
+        text = _text_of(record)
+        if record.created < self._said.get(text, 0) + self.PAUSE:
+            self._left_out[text] += 1
+            return
+        if len(self._said) >= self.REMEMBERED:
+            self._said.clear()
+            self._left_out.clear()
+        self._said[text] = record.created
+        log.log(level, text, **said, left_out=self._left_out.pop(text, 0))
 
 
 def name_errors(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -32,6 +32,8 @@ COMMIT_PATIENCE: Final = 15.0
 
 _DUPLICATE_KEY: Final = 11000
 _WRITE_CONFLICT: Final = 112
+_AT_ONCE: Final = frozenset({_WRITE_CONFLICT, 246})
+"""Another writer, or a collection or index that was made a moment ago (SnapshotUnavailable)."""
 _NOT_THE_RECORDS_FAULT: Final = frozenset({13, 18, 50, 89, 91, 189, 251, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 """Missing rights, sign-in, time limits, shutdowns, changes of the primary: repeating later helps, halving does not."""
 
@@ -89,7 +91,7 @@ def translate(error: Exception) -> StoreError:
         return UnavailableError(f"{name}: codes {sorted(map(str, codes))}")
     if isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError"):
         code = getattr(error, "code", None)
-        if code == _WRITE_CONFLICT:
+        if code in _AT_ONCE:
             return LostRaceError(f"{name}: code {code}")
         return UnavailableError(f"{name}: code {code}")
     if isinstance(error, BSONError | OverflowError | DocumentTooLarge):

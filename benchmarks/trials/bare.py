@@ -44,7 +44,9 @@ class Ceiling:
         await self._store(marks, states, versions, rows)
         source, time = b"/integrationsbuero/toy", now.isoformat(timespec="milliseconds").encode()
         acknowledgements = [
-            await self._producer.send(OUT, row["data"].encode(), row["subject"].encode(), headers=_headers(row, source, time))
+            await self._producer.send(
+                OUT, row["data"].encode(), row["subject"].encode(), headers=_headers(row, source, time)
+            )
             for row in rows
         ]
         await asyncio.gather(*acknowledgements)
@@ -120,9 +122,7 @@ async def trial(hop: Hop) -> dict[str, float]:
     await database["inbox"].create_index("at", expireAfterSeconds=37 * 24 * 60 * 60)
     await database["outbox"].create_index([("stream", 1), ("sequence", 1)])
     await database["outbox"].create_index("time", partialFilterExpression={"unsent": True})
-    producer = AIOKafkaProducer(
-        bootstrap_servers=hop.kafka, acks="all", linger_ms=2
-    )
+    producer = AIOKafkaProducer(bootstrap_servers=hop.kafka, acks="all", linger_ms=2)
     consumer = AIOKafkaConsumer(
         IN,
         bootstrap_servers=hop.kafka,

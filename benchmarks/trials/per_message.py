@@ -1,6 +1,7 @@
 """(b) A FastStream handler a message with a transaction each: inbox, state, outbox; then publish, then mark as sent."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
@@ -17,22 +18,27 @@ async def trial(hop: Hop) -> dict[str, float]:
     """The rate of the same effect, exactly once, record by record."""
     watch = Stopwatch()
     watch.watch()
-    client = AsyncIOMotorClient(hop.mongo, w="majority", journal=True, tz_aware=True)
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        hop.mongo, w="majority", journal=True, tz_aware=True
+    )
     database = client[hop.name]
     for name in ("inbox", "cases", "outbox"):
         await database.create_collection(name)
     broker = KafkaBroker(hop.kafka, acks="all", enable_idempotence=True, logger=None)
     handled = 0
 
-    @broker.subscriber(
-        IN, group_id=hop.name, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK
-    )
+    @broker.subscriber(IN, group_id=hop.name, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK)
     async def on_case_opened(case: CaseOpened, message: KafkaMessage) -> None:
         nonlocal handled
         now = utc_now()
         cause = message.headers["ce_id"]
         event = progressed(case, now)
-        row = {"_id": derived_id(cause, OUT), "subject": case.case_id, "data": event.model_dump_json(), "unsent": True}
+        row: dict[str, Any] = {
+            "_id": derived_id(cause, OUT),
+            "subject": case.case_id,
+            "data": event.model_dump_json(),
+            "unsent": True,
+        }
         async with await client.start_session() as session, session.start_transaction():
             await database["inbox"].insert_one({"_id": f"{IN}/{cause}", "at": now}, session=session)
             state = {"_id": case.case_id, "version": 1, "concerns": codes_of(case)}

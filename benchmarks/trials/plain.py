@@ -1,5 +1,7 @@
 """(a) A FastStream handler a message: a state, an event out, no guarantee."""
 
+from typing import Any
+
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -14,14 +16,12 @@ async def trial(hop: Hop) -> dict[str, float]:
     """The rate of the handler that a tutorial would write."""
     watch = Stopwatch()
     watch.watch()
-    client = AsyncIOMotorClient(hop.mongo, tz_aware=True)
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(hop.mongo, tz_aware=True)
     cases = client[hop.name]["cases"]
     broker = KafkaBroker(hop.kafka, acks="all", enable_idempotence=True, logger=None)
     handled = 0
 
-    @broker.subscriber(
-        IN, group_id=hop.name, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK
-    )
+    @broker.subscriber(IN, group_id=hop.name, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK)
     async def on_case_opened(case: CaseOpened) -> None:
         nonlocal handled
         await cases.insert_one({"_id": case.case_id, "version": 1, "concerns": codes_of(case)})

@@ -1,4 +1,4 @@
-"""What every hop does: a referred case comes in; its state, a mark that it was seen and one event out are the effect."""
+"""What every hop does: a referred case comes in; its state, a mark that it was seen and one event out follow."""
 
 import asyncio
 import resource
@@ -84,9 +84,7 @@ def a_case(case_id: str | None = None, code: Concern = Concern.GERMAN_COURSE) ->
         languages=("uk", "en"),
         urgency=Urgency.NORMAL,
         legal_basis=LegalBasis(kind=LegalBasisKind.CONSENT),
-        concerns=(
-            ConcernFacts(concern_id=new_id(), code=code, person_id=person_id, age_band=AgeBand.ADULT),
-        ),
+        concerns=(ConcernFacts(concern_id=new_id(), code=code, person_id=person_id, age_band=AgeBand.ADULT),),
     )
 
 

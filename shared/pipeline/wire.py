@@ -31,20 +31,13 @@ class LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
     def _read_msg(self, decode_varint: Any = decode_varint) -> Any:
         buffer, pos = self._buffer, self._pos
         length, start = decode_varint(buffer, pos)
-        end = start + length
+        end = self._pos = start + length
         _, pos = decode_varint(buffer, start)
         timestamp_delta, pos = decode_varint(buffer, pos)
         offset_delta, pos = decode_varint(buffer, pos)
-        key, pos = self._bytes(pos)
-        value, pos = self._bytes(pos)
-        count, pos = decode_varint(buffer, pos)
-        headers = []
-        for _ in range(count):
-            name, pos = self._bytes(pos)
-            content, pos = self._bytes(pos)
-            headers.append(((name or b"").decode("utf-8", "surrogateescape"), content))
-        self._pos = end
-        if pos != end:
+        try:
+            key, value, headers = self._contents(pos, end)
+        except (ValueError, IndexError):
             key, value, headers = None, None, [(UNREADABLE, b"length")]
         return _DefaultRecordPy(
             self.base_offset + offset_delta,
@@ -54,6 +47,21 @@ class LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
             value,
             headers,
         )
+
+    def _contents(self, pos: int, end: int) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]:
+        key, pos = self._bytes(pos)
+        value, pos = self._bytes(pos)
+        count, pos = decode_varint(self._buffer, pos)
+        headers = []
+        for _ in range(count):
+            name, pos = self._bytes(pos)
+            content, pos = self._bytes(pos)
+            headers.append(((name or b"").decode("utf-8", "surrogateescape"), content))
+            if pos > end:
+                break
+        if pos != end:
+            raise ValueError("the lengths of a record do not add up")
+        return key, value, headers
 
     def _bytes(self, pos: int) -> tuple[bytes | None, int]:
         length, pos = decode_varint(self._buffer, pos)

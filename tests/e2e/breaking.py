@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+import httpx
 from conftest import Running
 from waiting import eventually
 
@@ -30,6 +31,18 @@ async def pid_of(running: Running, name: str, *, other_than: int | None = None) 
 async def kill(running: Running, name: str) -> None:
     """End it as a crash would; the supervisor starts it again."""
     os.kill(await pid_of(running, name), signal.SIGKILL)
+
+
+async def ready(running: Running, name: str) -> None:
+    """Wait until a service says that it is at work."""
+    async with httpx.AsyncClient(base_url=running.settings.url_of(name)) as door:
+
+        async def is_ready() -> bool:
+            with suppress(httpx.TransportError):
+                return (await door.get("/health/ready")).is_success
+            return False
+
+        await eventually(is_ready)
 
 
 async def replace(running: Running, name: str) -> None:

@@ -71,20 +71,12 @@ class Everything:
 
 
 async def violations(running: Running, accepted: Sequence[Accepted], *, patience: float) -> list[str]:
-    """Wait until all that was accepted has come to rest, `patience` seconds at most; empty if every promise was kept.
-
-    At rest is what looks so twice: the single looks of one round do not happen at one moment.
-    """
+    """Wait until all that was accepted has come to rest, `patience` seconds at most; empty if all promises were kept."""
     give_up = time.monotonic() + patience
-    calm = 0
     async with databases(running) as found:
-        while calm < 2:
-            if moving := await still_moving(running, found, accepted):
-                calm = 0
-                if time.monotonic() > give_up:
-                    return moving
-            else:
-                calm += 1
+        while moving := await still_moving(found, accepted) or await behind(running):
+            if time.monotonic() > give_up:
+                return moving
             await asyncio.sleep(_PAUSE_SECONDS)
         return promises_broken(await everything(running, found), accepted)
 
@@ -99,8 +91,8 @@ async def databases(running: Running) -> AsyncIterator[Mapping[str, Database]]:
         client.close()
 
 
-async def still_moving(running: Running, found: Mapping[str, Database], accepted: Sequence[Accepted]) -> list[str]:
-    """What has not reached an end yet."""
+async def still_moving(found: Mapping[str, Database], accepted: Sequence[Accepted]) -> list[str]:
+    """What has not reached an end yet, as the stores have it."""
     cases = await _cases_of(found["intake"])
     moving = [line for case in accepted for line in _ends_missed(case, cases.get(case.case_id))]
     messages = [message async for case in found["notify"]["cases"].find() for message in case["messages"]]
@@ -108,11 +100,13 @@ async def still_moving(running: Running, found: Mapping[str, Database], accepted
     for service, database in found.items():
         if unsent := await database["outbox"].count_documents({"unsent": True}):
             moving.append(f"{service} has {unsent} unsent rows")
-    return moving + [
-        f"{at.group} is {at.lag} behind in {at.topic}/{at.partition}"
-        for at in await positions_of(running.kafka)
-        if at.lag
-    ]
+    return moving
+
+
+async def behind(running: Running) -> list[str]:
+    """What waits on the bus. Asked after the stores it leaves nothing out: offsets are committed last."""
+    positions = await positions_of(running.kafka)
+    return [f"{at.group} is {at.lag} behind in {at.topic}/{at.partition}" for at in positions if at.lag]
 
 
 async def everything(running: Running, found: Mapping[str, Database]) -> Everything:

@@ -14,10 +14,11 @@ from consistency import Accepted
 from waiting import eventually
 
 _CALLERS = 3
-_MOST_CASES = 120
+_MOST_CASES = 400
 """Calendars are finite: what gets no slot would never end."""
-_LINES = 15
+_LINES = 40
 _ANSWER_SECONDS = 3.0
+_AGAIN_SECONDS = 0.2
 _PATIENCE_SECONDS = 90.0
 _WITH_PARTNERS = (
     *("german_course", "integration_course") * 3,
@@ -59,7 +60,7 @@ class Stream:
                     await self._answered(f"/v1/cases/{case_id}/amend", {"concerns": concerns})
                     ends = {**ends, "debt": "scheduled"}
             self.accepted.append(Accepted(case_id, ends))
-            await asyncio.sleep(chance.uniform(0.2, 1))
+            await self._pause(chance.uniform(0.2, 1))
 
     async def import_cases(self, chance: Random) -> None:
         """File after file; each is repeated until every line has an answer for good."""
@@ -68,7 +69,7 @@ class Stream:
             cases, ends = zip(*(some_case(chance, source_reference=str(uuid4())) for _ in range(_LINES)), strict=True)
             case_ids = await self._imported(cases)
             self.accepted += map(Accepted, case_ids, ends)
-            await asyncio.sleep(chance.uniform(3, 6))
+            await self._pause(chance.uniform(1, 3))
 
     async def one_goes_through(self) -> None:
         """A case that is sent now is scheduled: whatever was broken works again."""
@@ -108,7 +109,11 @@ class Stream:
                     if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                         assert answer.is_success, answer.text
                         return answer
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
 
 
 def some_case(chance: Random, **said: Any) -> tuple[dict[str, Any], dict[str, str]]:

@@ -86,7 +86,7 @@ async def test_an_instance_can_be_stopped_and_another_started_while_everything_i
 
     await asyncio.gather(*(asyncio.to_thread(server.kill) for server in breakable.servers))
     coming = instances.start("--batch", "10")
-    await eventually(lambda: logged(leaving, "batch_put_back"), what="the batch put back", seconds=60)
+    await eventually(lambda: logged(leaving, "sweep_put_off"), what="the outage noticed", seconds=60)
     assert await leaving.stop(seconds=LONGEST_STOP) == 0
     await eventually(lambda: logged(coming, "store_unreachable"), what="the waiting", seconds=60)
 

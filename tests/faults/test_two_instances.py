@@ -18,8 +18,6 @@ from deploy.backends import Backends
 from shared.contracts.base import new_id
 
 TAKE_OVER_SECONDS: Final = 30
-SESSION_SECONDS: Final = 10
-"""After this long without a sign of life the broker counts a member out."""
 
 FREEZING: Final = (INSIDE_TRANSACTION, AFTER_TRANSACTION, WHILE_PUBLISHING, BEFORE_COMMIT)
 
@@ -36,9 +34,9 @@ async def all_partitions_at_rest(trial: Trial, records: int) -> bool:
 async def test_the_other_one_takes_over_what_a_killed_instance_had_including_its_unsent_events(
     trial: Trial, instances: Instances
 ) -> None:
-    survivor = await instances.start("--batch", "5").ready()
+    survivor = instances.start("--batch", "5")
     victim = instances.start("--batch", "5", "--die-at", AFTER_TRANSACTION)
-    await victim.ready()
+    await asyncio.gather(survivor.ready(), victim.ready())
     events = [Written() for _ in range(60)]
     await trial.write(*events)
     assert await victim.ended() == -signal.SIGKILL
@@ -111,19 +109,18 @@ async def test_an_instance_that_was_frozen_does_not_write_over_the_new_owner(
 
 
 async def test_sigterm_finishes_the_batch_commits_it_and_leaves_at_once(trial: Trial, instances: Instances) -> None:
-    leaving = await instances.start("--batch", "10").ready()
-    staying = await instances.start("--batch", "10").ready()
+    leaving, staying = instances.start("--batch", "10"), instances.start("--batch", "10")
+    await asyncio.gather(leaving.ready(), staying.ready())
     early = [Written() for _ in range(200)]
     await trial.write(*early)
     await eventually(lambda: begun(trial), what="the first effects")
 
     assert await leaving.stop() == 0
-    left = time.monotonic()
+    assert await trial.members() == 1
     late = [Written() for _ in range(40)]
     await trial.write(*late)
     await eventually(lambda: all_partitions_at_rest(trial, 240), what="the commit of everything")
 
-    assert time.monotonic() - left < SESSION_SECONDS - 2
     assert await violations(trial, early + late) == []
     handled = [batch["records"] for one in (leaving, staying) for batch in one.events("batch_handled")]
     assert sum(handled) == 240, "a record was handled twice, so the batch was not committed"

@@ -15,7 +15,7 @@ from shared import logs, mongo
 from shared.pipeline import engine
 from shared.pipeline.consumer import PatientConsumer
 from shared.pipeline.outbox import Publisher
-from toy.service import Names, Tallies, pipeline
+from toy.service import Names, pipeline
 
 BEFORE_TRANSACTION, INSIDE_TRANSACTION, AFTER_TRANSACTION = (
     "before-transaction",
@@ -33,7 +33,7 @@ POINTS: Final = (
 )
 _PLACES: Final[dict[str, tuple[Any, str]]] = {
     BEFORE_TRANSACTION: (engine, "transact"),
-    INSIDE_TRANSACTION: (Tallies, "save"),
+    INSIDE_TRANSACTION: (engine.Engine, "_journal"),
     AFTER_TRANSACTION: (engine, "transact"),
     WHILE_PUBLISHING: (Publisher, "_send"),
     BEFORE_MARKING: (Publisher, "_mark_sent"),

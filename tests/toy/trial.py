@@ -119,6 +119,17 @@ class Trial:
             await admin.close()
         return {place.partition: found.offset for place, found in offsets.items() if place.topic == self.names.incoming}
 
+    async def members(self) -> int:
+        """How many instances the broker counts in the group; one that did not say good-bye counts for a while."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka)
+        await admin.start()
+        try:
+            [answer] = await admin.describe_consumer_groups([self.names.service])
+        finally:
+            await admin.close()
+        [(_, _, _, _, _, members, *_)] = answer.groups
+        return len(members)
+
     # the store
 
     async def tally(self, case_id: str) -> Tally | None:

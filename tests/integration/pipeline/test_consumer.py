@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -89,15 +89,39 @@ async def test_a_batch_that_fails_in_the_middle_of_a_stream_comes_again(trial: T
         await until(lambda: len(handle.handled) == 40, "the end")
 
 
-async def test_nothing_is_committed_that_was_not_handled(trial: Trial) -> None:
-    handle = Handling()
-    handle.gate.clear()
-    await trial.write(*some(20))
+@pytest.fixture
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Bytes of a portion, so few that a fetch has two of them."""
+    monkeypatch.setattr(consumer_module, "BATCH_BYTES", 100_000)
+    return 100_000
 
+
+def some_large(number: int) -> list[Written]:
+    """Records of which three fit a small portion."""
+    large = some(number)
+    for written in large:
+        written.value = b"x" * 30_000
+    return large
+
+
+async def test_nothing_is_committed_that_was_not_handled(trial: Trial, small_portions: int) -> None:
+    class Looking(Handling):
+        """Compares the commits with what was handled before each portion of a fetch."""
+
+        early: ClassVar[list[int]] = []
+
+        async def __call__(self, records: Sequence[ConsumerRecord]) -> None:
+            """Look, then handle."""
+            self.early.append(sum((await trial.committed()).values()) - len(self.handled))
+            await super().__call__(records)
+
+    await trial.write(*some_large(30))
+
+    handle = Looking()
     async with consuming(trial, handle):
-        await until(lambda: not handle.gate.is_set(), "the batch")
-        assert not any((await trial.committed()).values())
-        handle.gate.set()
+        await until(lambda: len(handle.handled) == 30, "all records")
+
+    assert max(handle.early) <= 0
 
 
 async def test_a_poll_that_fails_after_passing_records_loses_none(
@@ -195,17 +219,14 @@ async def test_nothing_more_is_fetched_while_records_wait_for_the_handler(trial:
         await until(lambda: len(handle.handled) == 300, "all records")
 
 
-async def test_large_records_are_handled_in_portions_that_fit_a_transaction(trial: Trial) -> None:
+async def test_large_records_are_handled_in_portions_that_fit_a_transaction(trial: Trial, small_portions: int) -> None:
     handle = Handling()
-    large = some(12)
-    for written in large:
-        written.value = b"x" * 900_000
-    await trial.write(*large)
+    await trial.write(*some_large(30))
 
     async with consuming(trial, handle):
-        await until(lambda: len(handle.handled) == 12, "all records")
+        await until(lambda: len(handle.handled) == 30, "all records")
 
-    assert max(sum(len(record.value) for record in batch) for batch in handle.batches) <= consumer_module.BATCH_BYTES
+    assert max(sum(len(record.value) for record in batch) for batch in handle.batches) <= small_portions
 
 
 async def test_a_start_that_fails_is_tried_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,11 @@ async def committed(trial: Trial, records: int) -> bool:
 
 async def test_a_long_backlog_does_not_grow_an_instance(trial: Trial, tmp_path: Path) -> None:
     events = [Written() for _ in range(EVENTS)]
-    async with instances_of(trial, tmp_path) as instances:
-        idle = (await instances.start().ready()).resident_megabytes
     await write_copies(trial.kafka, trial.names.incoming, events, BACKLOG // EVENTS)
 
     async with instances_of(trial, tmp_path) as instances:
         instance = await instances.start().ready()
+        idle = instance.resident_megabytes
         await eventually(lambda: committed(trial, HANDLED), what="a part of the backlog", seconds=60, every=0.5)
         grown = instance.resident_megabytes - idle
 

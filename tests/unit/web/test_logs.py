@@ -66,6 +66,15 @@ def test_a_library_cannot_log_what_an_exception_says(lines: io.StringIO) -> None
     assert (failed["event"], len(failed["errors"])) == ("library_failed", 2)
 
 
+def test_a_library_that_repeats_itself_is_heard_now_and_then(lines: io.StringIO) -> None:
+    library = logs.LibraryLines()
+    for second, text in ((0, "no broker"), (1, "no broker"), (2, "no broker"), (3, "no disk"), (11, "no broker")):
+        library.emit(logging.makeLogRecord({"msg": text, "created": 1e9 + second, "levelno": logging.WARNING}))
+
+    said = [(line["event"], line["left_out"]) for line in map(json.loads, lines.getvalue().splitlines())]
+    assert said == [("no broker", 0), ("no disk", 0), ("no broker", 2)]
+
+
 def test_the_readable_form_holds_no_more(lines: io.StringIO) -> None:
     logs.configure("intake", "console", lines)
 
