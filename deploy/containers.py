@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Final
 
+from docker.errors import DockerException  # type: ignore[import-untyped]
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
@@ -28,12 +29,23 @@ class ContainerStartError(DeployError):
     """A container did not come up; the text ends with its log."""
 
 
+class EngineError(DeployError):
+    """The container engine cannot be reached, or refuses."""
+
+    def __init__(self, name: str, error: DockerException) -> None:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        super().__init__(f"{name} cannot start: BACKEND=containers needs a container engine, which says: {why}")
+
+
 class Container(ABC):
     """One server in a container, with one port."""
 
     def __init__(self, name: str, image: str, inner_port: int) -> None:
         self.name = name
-        engine = DockerClient()
+        try:
+            engine = DockerClient()
+        except DockerException as error:
+            raise EngineError(name, error) from error
         self.host = "127.0.0.1" if engine.host() in _HERE else engine.host()
         engine.client.close()
         [self.port] = free_ports(1)
@@ -53,12 +65,18 @@ class Container(ABC):
         return f"{self.host}:{self.port}"
 
     def start(self) -> None:
-        """Start and wait until ready; the first time the container is made. Raises `ContainerStartError`."""
-        if self._exists:
-            self._container.get_wrapped_container().start()
-        else:
-            self._container.start()
-            self._exists = True
+        """Start and wait until ready; the first time the container is made.
+
+        Raises `ContainerStartError` or `EngineError`.
+        """
+        try:
+            if self._exists:
+                self._container.get_wrapped_container().start()
+            else:
+                self._container.start()
+                self._exists = True
+        except DockerException as error:
+            raise EngineError(self.name, error) from error
         give_up = time.monotonic() + _START_SECONDS
         while not self.is_ready():
             if time.monotonic() > give_up or not self.is_running:

@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol
 
 import structlog
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from shared import logs, mongo
 from shared.asyncapi import asyncapi
@@ -79,7 +80,8 @@ class Service(Generic[S]):
 
         `streamed` names the paths that read their body piece by piece.
         """
-        app = FastAPI(title=f"integrationsbuero {self.name}", lifespan=self._lifespan, redoc_url=None)
+        title = f"integrationsbuero {self.name}"
+        app = FastAPIOffline(title=title, lifespan=self._lifespan, redoc_url=None, redirect_slashes=False)
         app.state.settings = self.settings
         app.state.service = self
         equip(app, self._readiness, streamed=streamed)

@@ -27,13 +27,15 @@ def subscriptions_of(service: str) -> Sequence[Subscription]:
     return found
 
 
-def ask(question: Coroutine[Any, Any, R]) -> R:
-    """Run `question`; ends the command with one line where Kafka does not answer."""
+def ask(question: Coroutine[Any, Any, R], *, patience: float | None = None) -> R:
+    """Run `question`; ends the command with one line where Kafka does not answer, in `patience` seconds if given."""
     client = logging.getLogger("aiokafka")
     loudness = client.level
     client.setLevel(logging.CRITICAL)  # it would tell of each attempt
     try:
-        return asyncio.run(question)
+        return asyncio.run(asyncio.wait_for(question, patience))
+    except TimeoutError:
+        stop("Kafka does not answer" + (f" within {patience:g} seconds" if patience else ""))
     except KafkaError as error:
         stop(f"Kafka does not answer as expected ({type(error).__name__})")
     finally:

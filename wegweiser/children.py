@@ -18,7 +18,7 @@ class ServiceProcess(Daemon):
     stop_seconds = 45.0
 
     def __init__(self, name: str, home: Home, *, port: int, environment: Mapping[str, str]) -> None:
-        super().__init__(name, home, ports=(port,))
+        super().__init__(name, home, ports={f"{name.upper()}_PORT": port})
         self._port = port
         self._environment = {**environment, "HOST": "127.0.0.1", "PORT": str(port)}
 

@@ -5,8 +5,9 @@ from typing import Final
 import typer
 
 from deploy.embedded.daemon import Home
-from wegweiser.platform import PID_FILE
-from wegweiser.settings import PlatformSettings
+from wegweiser.platform import ADDRESS_FILE, PID_FILE
+from wegweiser.run import readable
+from wegweiser.settings import platform_settings
 
 _PLATFORM_SECONDS: Final = 120.0
 _CHILD_SECONDS: Final = 45.0
@@ -15,14 +16,23 @@ _LAST: Final = ("mail", "kafka", "mongod")
 
 def down() -> None:
     """Stop the platform, and whatever an earlier one left behind when it was killed itself."""
-    home = Home(PlatformSettings().var_dir)
-    if pid := home.pid_file(PID_FILE).end(patience=_PLATFORM_SECONDS):
+    with readable():
+        settings = platform_settings()
+    stopped = [_ended(Home(folder)) for folder in (settings.var_dir, settings.of_the_demo.var_dir)]
+    if not any(stopped):
+        typer.echo("nothing of the platform runs")
+
+
+def _ended(home: Home) -> bool:
+    """End what was started with this home, and say so; False where nothing of it runs."""
+    pid = home.pid_file(PID_FILE).end(patience=_PLATFORM_SECONDS)
+    if pid:
         typer.echo(f"the platform (process {pid}) is stopped")
     left = [name for name in _in_order(home) if home.pid_file(name).end(patience=_CHILD_SECONDS)]
     if left:
         typer.echo(f"left by a platform that was killed, now stopped: {', '.join(left)}")
-    if not pid and not left:
-        typer.echo("nothing of the platform runs")
+    (home.path / ADDRESS_FILE).unlink(missing_ok=True)  # nobody answers there any more
+    return bool(pid or left)
 
 
 def _in_order(home: Home) -> list[str]:

@@ -43,7 +43,8 @@ def import_cases(
             for outcome in _sent(intake, chunk):
                 counts[outcome["status"]] += 1
                 if outcome["status"] == "rejected":
-                    progress.console.print(_complaint(first + outcome["line"], outcome["problem"]), markup=False)
+                    complaint = _complaint(first + outcome["line"], outcome["problem"])
+                    progress.console.print(complaint, markup=False, highlight=False, soft_wrap=True)
             progress.update(task, advance=len(chunk))
     typer.echo(", ".join(f"{counts[status]} {status}" for status in _STATUSES))
     if counts["rejected"]:

@@ -1,7 +1,9 @@
 """`wegweiser lag`: how far behind every group is; asks Kafka alone, so it works when the services are down."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +13,7 @@ from wegweiser.bus import ask, cluster, matching, subscriptions_of
 from wegweiser.columns import aligned
 
 _HEAD = ("group", "topic", "partition", "committed", "end", "lag")
+_PATIENCE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +28,25 @@ class Position:
     lag: int
 
 
-def lag() -> None:
-    """Show committed offset, end and lag of every consumer group, of services and partners."""
-    positions = ask(positions_of(found(Bus).kafka_bootstrap))
+def lag(all_: Annotated[bool, typer.Option("--all", help="also who is not behind")] = False) -> None:
+    """Show committed offset, end and lag of the consumer groups of services and partners that are behind."""
+    positions = ask(positions_of(found(Bus).kafka_bootstrap), patience=_PATIENCE_SECONDS)
+    for line in lines_of(positions, with_zeros=all_):
+        typer.echo(line)
+
+
+def lines_of(positions: Sequence[Position], *, with_zeros: bool) -> Iterator[str]:
+    """The table, and what is behind in all."""
     rows = [
         (at.group, at.topic, at.partition, "-" if at.committed is None else at.committed, at.end, at.lag)
         for at in positions
+        if at.lag or with_zeros
     ]
-    for line in aligned(_HEAD, rows):
-        typer.echo(line)
-    typer.echo(f"{sum(at.lag for at in positions)} records behind, all groups together")
+    if rows:
+        yield from aligned(_HEAD, rows)
+    hidden = len(positions) - len(rows)
+    where = f"; {hidden} lines without lag are hidden, --all shows them" if hidden else ""
+    yield f"{sum(at.lag for at in positions)} records behind, all groups together{where}"
 
 
 async def positions_of(bootstrap: str) -> list[Position]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shlex
+import shutil
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -19,6 +20,7 @@ from wegweiser.settings import AGREEMENTS, PlatformSettings
 from wegweiser.supervisor import Say, Supervisor
 
 PID_FILE: Final = "platform"
+ADDRESS_FILE: Final = "platform.env"
 _PAUSE_SECONDS: Final = 1.0
 _PLAIN: Final = re.compile(r"[\w@%+=:,./?-]*")
 
@@ -43,7 +45,7 @@ class Platform:
         self._settings = settings
         self._say = say
         self._supervisor = Supervisor(say)
-        self._address_file = settings.var_dir / "platform.env"
+        self._address_file = settings.var_dir / ADDRESS_FILE
         self._pid_file = home.pid_file(PID_FILE)
         self._partner_ids = partners()
         self.backends = backends(settings)
@@ -76,6 +78,11 @@ class Platform:
                 child.require_ports()
         self._pid_file.write(os.getpid())
         self._address_file.unlink(missing_ok=True)
+
+    def empty(self) -> None:
+        """Forget what an earlier run left, so that everything happens for the first time; only after `claim`."""
+        for name in ("data", "log", "mail"):
+            shutil.rmtree(self._settings.var_dir / name, ignore_errors=True)
 
     async def start(self) -> None:
         """Start everything but the partners, in the order in which each needs the other; raises `DeployError`."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
 import httpx
@@ -13,12 +13,14 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.text import Text
 
+from deploy.embedded.daemon import Home
 from deploy.embedded.java import kafka_jars
 from deploy.errors import DeployError
+from shared.files import InvalidFileError
 from wegweiser.live import Seen, live_events
-from wegweiser.platform import Platform
+from wegweiser.platform import ADDRESS_FILE, PID_FILE, AlreadyRunningError, Platform
 from wegweiser.samples import send, still_unmet
-from wegweiser.settings import SAMPLE_CASES, SAMPLE_EXPECTATIONS, PlatformSettings
+from wegweiser.settings import SAMPLE_CASES, SAMPLE_EXPECTATIONS, PlatformSettings, platform_settings
 from wegweiser.timeline import Timeline
 
 _PATIENCE_SECONDS: Final = 180.0
@@ -32,20 +34,31 @@ def run() -> None:
 
 
 def demo() -> None:
-    """Do the same and end by itself: with 0 if every sample case reached an end that the agreement allows."""
+    """Do the same in an empty folder and end by itself: with 0 if every sample case reached an allowed end."""
     _start(ends_by_itself=True)
 
 
 def _start(*, ends_by_itself: bool) -> None:
-    settings = PlatformSettings()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is told by the supervisor
-    show = Show(settings)
-    try:
-        show.claim()
+    with readable():
+        usual = platform_settings()
+        settings, other = (usual.of_the_demo, usual) if ends_by_itself else (usual, usual.of_the_demo)
+        if pid := Home(other.var_dir).pid_file(PID_FILE).read():
+            raise AlreadyRunningError(pid)
+        show = Show(settings)
+        show.claim(empties=ends_by_itself)
         if settings.backend == "embedded":
             kafka_jars(settings.jar_cache)  # here, where Ctrl-C still ends a download
-        raise typer.Exit(asyncio.run(show.until_the_end(ends_by_itself=ends_by_itself)))
-    except DeployError as error:
+        code = asyncio.run(show.until_the_end(ends_by_itself=ends_by_itself))
+    raise typer.Exit(code)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """End the command with one line where settings or files are wrong, or something does not come up."""
+    try:
+        yield
+    except (DeployError, InvalidFileError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
@@ -58,9 +71,11 @@ class Show:
         self._console = Console(highlight=False, soft_wrap=True)
         self._platform = Platform(settings, self._say)
 
-    def claim(self) -> None:
+    def claim(self, *, empties: bool) -> None:
         """Be the only one here; raises `DeployError` where another platform or process is in the way."""
         self._platform.claim()
+        if empties:
+            self._platform.empty()
 
     async def until_the_end(self, *, ends_by_itself: bool) -> int:
         """The exit code; raises `DeployError` where the platform does not come up."""
@@ -107,7 +122,17 @@ class Show:
     async def _send_samples(self) -> list[str]:
         counts = await send(self._settings.url_of("intake"), SAMPLE_CASES)
         self._say("sample cases sent: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
+        if not counts["created"]:
+            self._say(self._how_to_start_afresh())
         return await still_unmet(self._settings.url_of("intake"), SAMPLE_EXPECTATIONS, patience=_PATIENCE_SECONDS)
+
+    def _how_to_start_afresh(self) -> str:
+        told = "all of them came in an earlier run"
+        if self._settings.backend != "embedded":
+            return told
+        return (
+            f"{told}; to start afresh: make down; rm -r {self._settings.var_dir / 'data'} {self._settings.mail_folder}"
+        )
 
     def _say_how_it_ended(self, missing: list[str]) -> None:
         for line in missing:
@@ -124,7 +149,7 @@ class Show:
         yield f"{'MongoDB':12}{self._platform.backends.mongo}"
         yield f"{'mails':12}{self._settings.mail_folder}/"
         yield f"{'logs':12}{self._settings.var_dir / 'log'}/"
-        yield f"{'addresses':12}{self._settings.var_dir / 'platform.env'}"
+        yield f"{'addresses':12}{self._settings.var_dir / ADDRESS_FILE}"
         yield "Ctrl-C ends it."
 
     def _say(self, line: str) -> None:

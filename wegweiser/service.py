@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from deploy.embedded.ports import PortTakenError, holder_of
 from shared.files import InvalidFileError
+from wegweiser.settings import wrong_in
 
 _OPEN_REQUESTS_SECONDS: Final = 10
 
@@ -27,8 +28,9 @@ def service(name: Annotated[ServiceName, typer.Argument(help="which one")]) -> N
     """Run one service until SIGTERM; its settings come from the environment."""
     application = _application(name)
     settings = application.state.settings
+    command = f"wegweiser service {name}"
     if holder := holder_of(settings.port):
-        _refuse(str(PortTakenError(name, settings.port, holder, earlier_run=False)))
+        _refuse(str(PortTakenError(name, settings.port, holder, setting="PORT", command=command, earlier_run=False)))
     uvicorn.run(
         application,
         host=settings.host,
@@ -47,8 +49,8 @@ def _application(name: ServiceName) -> Any:
     try:
         return import_module(f"services.{name}.app").create_app()
     except ValidationError as error:
-        wrong = ", ".join(f"{problem['loc'][0]!s}".upper() + f" ({problem['msg']})" for problem in error.errors())
-        _refuse(f"{name} cannot start; its environment lacks or misstates: {wrong}")
+        wrong = f"{name} cannot start; its environment lacks or misstates: {wrong_in(error)}"
+        _refuse(f"{wrong}; start `make run` first (`make run-{name}` reads its addresses), or set them")
     except InvalidFileError as error:
         _refuse(f"{name} cannot start; {error}")
 

@@ -1,8 +1,11 @@
 """Where `make run` puts things: ports of this machine, the folder for data, and the samples it pushes through."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
+from pydantic import ValidationError, model_validator
+
+from deploy.errors import DeployError
 from deploy.settings import BackendSettings
 from shared.topics import SERVICES
 
@@ -11,6 +14,13 @@ AGREEMENTS: Final = _ROOT / "deploy" / "agreements"
 SAMPLE_CASES: Final = _ROOT / "examples" / "intake" / "cases.ndjson"
 SAMPLE_EXPECTATIONS: Final = _ROOT / "examples" / "intake" / "expected.json"
 SAMPLE_PARTNER: Final = _ROOT / "examples" / "partners" / "python" / "consumer.py"
+
+
+class WrongSettingsError(DeployError):
+    """The environment says something that cannot be."""
+
+    def __init__(self, error: ValidationError) -> None:
+        super().__init__(f"the settings in the environment are wrong: {wrong_in(error)}")
 
 
 class PlatformSettings(BackendSettings):
@@ -23,6 +33,21 @@ class PlatformSettings(BackendSettings):
     notify_port: int = 8104
     mail_from: str = "integrationsbuero@example.org"
 
+    @model_validator(mode="after")
+    def _each_port_is_used_once(self) -> Self:
+        users: dict[int, str] = {}
+        for setting, port in self._ports.items():
+            if port in users:
+                raise ValueError(f"{users[port]} and {setting} are both {port}")
+            users[port] = setting
+        return self
+
+    @property
+    def _ports(self) -> dict[str, int]:
+        """What we listen on, by the names in the environment."""
+        servers = ("kafka", "kafka_controller", "mongo") if self.backend == "embedded" else ()
+        return {f"{name}_port".upper(): getattr(self, f"{name}_port") for name in (*servers, "smtp", *SERVICES)}
+
     def port_of(self, service: str) -> int:
         """The port of one of the services."""
         port: int = getattr(self, f"{service}_port")
@@ -33,6 +58,11 @@ class PlatformSettings(BackendSettings):
         return f"http://127.0.0.1:{self.port_of(service)}"
 
     @property
+    def of_the_demo(self) -> "PlatformSettings":
+        """The same with a folder of its own; what was fetched from the network is shared."""
+        return self.model_copy(update={"var_dir": self.var_dir / "demo"})
+
+    @property
     def mail_folder(self) -> Path:
         """Where the mail sink keeps what was sent."""
         return self.var_dir / "mail"
@@ -41,3 +71,19 @@ class PlatformSettings(BackendSettings):
     def urls(self) -> dict[str, str]:
         """All addresses by their names in the environment: `INTAKE_URL` and so on."""
         return {f"{service.upper()}_URL": self.url_of(service) for service in SERVICES}
+
+
+def platform_settings() -> PlatformSettings:
+    """What the environment says; raises `WrongSettingsError`."""
+    try:
+        return PlatformSettings()
+    except ValidationError as error:
+        raise WrongSettingsError(error) from None
+
+
+def wrong_in(error: ValidationError) -> str:
+    """The variables that are wrong or lacking and why, in one line; a value is not repeated, it may be a secret."""
+    return ", ".join(
+        ": ".join([*(str(step).upper() for step in problem["loc"][:1]), problem["msg"].removeprefix("Value error, ")])
+        for problem in error.errors()
+    )

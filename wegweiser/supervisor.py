@@ -60,6 +60,8 @@ class Supervisor:
         while starting and not starting.done():
             await asyncio.to_thread(server.stop)
             await asyncio.wait([starting], timeout=_LOOK_SECONDS)
+        if starting:
+            await asyncio.gather(starting, return_exceptions=True)  # that it did not come up is what was asked for
         await asyncio.to_thread(server.discard)
 
     async def _watch(self, server: Server) -> None:

@@ -36,6 +36,7 @@ def tail(
 async def follow(bootstrap: str, console: Console, *, from_start: bool) -> None:
     """Print every record of every topic."""
     async with live_records(bootstrap, from_start=from_start) as records:
+        typer.echo("listening", err=True)  # what happens from now on is shown
         async for record in records:
             console.print(line_of(record), soft_wrap=True)
 

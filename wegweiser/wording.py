@@ -7,6 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from shared.contracts import Event
+from shared.contracts.codes import MessageOutcome, UnplacedReason
 from shared.contracts.intake import CaseAmended, CaseFacts, CaseOpened, CaseWithdrawn
 from shared.contracts.notify import MessageSettled
 from shared.contracts.operations import RecordSetAside
@@ -26,7 +27,7 @@ from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled,
 
 OFFICE: Final = "the office"
 _HERE: Final = ZoneInfo("Europe/Berlin")
-"""Appointments are told in the time that is on the wall."""
+"""Appointments are told in the time that is on the wall; they say so where other times beside them are UTC."""
 
 
 def sentence(event: Event) -> str:
@@ -40,6 +41,8 @@ def sentence(event: Event) -> str:
             return f"case withdrawn {plain(event.reason)}"
         case CaseProgressed():
             return f"case stands: {', '.join(map(_standing, event.standings)) or 'no referrals'}"
+        case ReferralUnplaced(reason=UnplacedReason.OFFICE_TASK):
+            return f"{_counted(len(event.concerns), 'concern')} for {OFFICE} itself"
         case ReferralUnplaced():
             return f"{_counted(len(event.concerns), 'concern')} left to {OFFICE}: {plain(event.reason)}"
         case ReferralOffered():
@@ -67,6 +70,8 @@ def sentence(event: Event) -> str:
             return f"appointment with {event.partner_id} cancelled: {plain(event.reason)}"
         case AppointmentUnavailable():
             return f"no free appointment with {event.partner_id}"
+        case MessageSettled(outcome=MessageOutcome.NO_CHANNEL):
+            return "no message: no mail address that may be used"
         case MessageSettled():
             channel = f" by {plain(event.channel)}" if event.channel else ""
             return f"message{channel}{f' in {event.language}' if event.language else ''}: {plain(event.outcome)}"
@@ -99,4 +104,4 @@ def _counted(number: int, thing: str) -> str:
 
 
 def _local(moment: datetime) -> str:
-    return moment.astimezone(_HERE).strftime("%Y-%m-%d %H:%M")
+    return moment.astimezone(_HERE).strftime("%Y-%m-%d %H:%M local time")

@@ -15,6 +15,7 @@ from shared.contracts.base import derived_id
 from shared.contracts.intake import CaseOpened
 from shared.memory import settle
 from shared.pipeline.engine import utc_now
+from shared.pipeline.outbox import BATCH_BYTES
 
 _TYPE = "de.integrationsbuero.case.progressed.v1"
 
@@ -122,7 +123,7 @@ async def trial(hop: Hop) -> dict[str, float]:
     await database["inbox"].create_index("at", expireAfterSeconds=37 * 24 * 60 * 60)
     await database["outbox"].create_index([("stream", 1), ("sequence", 1)])
     await database["outbox"].create_index("time", partialFilterExpression={"unsent": True})
-    producer = AIOKafkaProducer(bootstrap_servers=hop.kafka, acks="all", linger_ms=2)
+    producer = AIOKafkaProducer(bootstrap_servers=hop.kafka, acks="all", linger_ms=2, max_batch_size=BATCH_BYTES)
     consumer = AIOKafkaConsumer(
         IN,
         bootstrap_servers=hop.kafka,

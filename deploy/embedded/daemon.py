@@ -52,15 +52,18 @@ class Home:
 
 
 class Daemon(ABC):
-    """One child process. A subclass says how it is started and when it is ready."""
+    """One child process. A subclass says how it is started and when it is ready.
+
+    `ports` are named by the settings that choose them.
+    """
 
     start_seconds = 60.0
     stop_seconds = 20.0
 
-    def __init__(self, name: str, home: Home, *, ports: Sequence[int] = ()) -> None:
+    def __init__(self, name: str, home: Home, *, ports: Mapping[str, int] | None = None) -> None:
         self.name = name
         self.log = home.log(name)
-        self._ports = ports
+        self._ports = ports or {}
         self._pid_file = home.pid_file(name)
         self._process: subprocess.Popen[bytes] | None = None
         self._log_begins_at = 0
@@ -96,10 +99,10 @@ class Daemon(ABC):
 
     def require_ports(self) -> None:
         """Raise `PortTakenError` where another process listens on a port of ours."""
-        for port in self._ports:
+        for setting, port in self._ports.items():
             if holder := holder_of(port):
                 earlier_run = holder.pid is not None and holder.pid == self._pid_file.read()
-                raise PortTakenError(self.name, port, holder, earlier_run=earlier_run)
+                raise PortTakenError(self.name, port, holder, setting=setting, earlier_run=earlier_run)
 
     def start(self) -> None:
         """Start and wait until ready. Raises `PortTakenError`, `StartError` or `KilledError`; nothing runs then."""

@@ -81,7 +81,7 @@ class KafkaBroker(Daemon):
     stop_seconds = 30.0
 
     def __init__(self, home: Home, *, port: int, controller_port: int, jar_cache: Path) -> None:
-        super().__init__("kafka", home, ports=(port, controller_port))
+        super().__init__("kafka", home, ports={"KAFKA_PORT": port, "KAFKA_CONTROLLER_PORT": controller_port})
         self.bootstrap = f"127.0.0.1:{port}"
         self._port = port
         self._controller_port = controller_port

@@ -53,7 +53,7 @@ class MailSink(Daemon):
     """The mail server as a process of its own."""
 
     def __init__(self, home: Home, *, port: int, folder: Path) -> None:
-        super().__init__("mail", home, ports=(port,))
+        super().__init__("mail", home, ports={"SMTP_PORT": port})
         self._port = port
         self._folder = folder
 

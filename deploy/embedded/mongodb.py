@@ -60,7 +60,7 @@ class MongoServer(Daemon):
     start_seconds = 120.0  # after a crash it replays its journal
 
     def __init__(self, home: Home, *, port: int, cache_gb: float) -> None:
-        super().__init__("mongod", home, ports=(port,))
+        super().__init__("mongod", home, ports={"MONGO_PORT": port})
         self._address = f"127.0.0.1:{port}"
         self.url = f"mongodb://{self._address}/?replicaSet={REPLICA_SET}"
         self._port = port

@@ -9,6 +9,9 @@ from deploy.errors import DeployError
 
 _LISTENING: Final = "0A"
 _LONGEST_COMMAND: Final = 160
+_HIGHEST: Final = 65535
+_ANOTHER: Final = 100
+"""How far away a port is proposed instead of a taken one: beyond the neighbours, which are ours as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +23,22 @@ class Holder:
 
 
 class PortTakenError(DeployError):
-    """Another process listens where we want to; `earlier_run` where it is a child of ours that was left behind."""
+    """Another process listens where we want to.
 
-    def __init__(self, name: str, port: int, holder: Holder, *, earlier_run: bool) -> None:
+    `setting` chooses the port; `earlier_run` where it is a child of ours that was left behind.
+    """
+
+    def __init__(
+        self, name: str, port: int, holder: Holder, *, setting: str, command: str = "make run", earlier_run: bool
+    ) -> None:
         self.port = port
         self.holder = holder
         who = f"process {holder.pid} ({holder.command})" if holder.pid else "a process of another user"
+        other = port + _ANOTHER if port + _ANOTHER <= _HIGHEST else port - _ANOTHER
         advice = (
-            "it was left by an earlier run, `make down` ends it" if earlier_run else "end it or choose another port"
+            "it was left by an earlier run, `make down` ends it"
+            if earlier_run
+            else f"end it or choose another port: {setting}={other} {command}"
         )
         super().__init__(f"{name} cannot start: port {port} is held by {who}; {advice}")
 

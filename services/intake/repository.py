@@ -48,12 +48,20 @@ class Cases(MongoStates[IntakeCase]):
             return (await self.load([case_id])).get(case_id)
 
     async def page(
-        self, *, referrer: str | None, source_reference: str | None, after: Position | None, limit: int
+        self,
+        *,
+        referrer: str | None,
+        organisation: str | None,
+        source_reference: str | None,
+        after: Position | None,
+        limit: int,
     ) -> list[IntakeCase]:
-        """Cases of a referrer or with a reference, newest first, after a position."""
+        """Cases of a referrer or with a reference, newest first, after a position; of one organisation, if named."""
         query: dict[str, Any] = {}
         if referrer is not None:
             query["referrer.staff_id"] = referrer
+        if organisation is not None:
+            query["referrer.organisation"] = organisation
         if source_reference is not None:
             query["source_reference"] = source_reference
         if after is not None:
@@ -111,4 +119,13 @@ async def _create(database: Database) -> None:
     await database[REQUESTS].create_index([("at", ASCENDING)], expireAfterSeconds=_KEY_SECONDS)
 
 
-MIGRATIONS: Final = (Migration("intake-collections", _create),)
+async def _index_organisations(database: Database) -> None:
+    """Two organisations may give their staff the same ids."""
+    staff = [("referrer.staff_id", ASCENDING), ("referrer.organisation", ASCENDING)]
+    await database[CASES].create_index([*staff, ("received_at", DESCENDING), ("_id", DESCENDING)])
+
+
+MIGRATIONS: Final = (
+    Migration("intake-collections", _create),
+    Migration("intake-cases-by-organisation", _index_organisations),
+)

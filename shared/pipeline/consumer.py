@@ -139,8 +139,10 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
 
     @property
     def is_ready(self) -> bool:
-        """Joined its group and polled a moment ago."""
-        return self.joined and time.monotonic() - self.polled_at < READY_SECONDS
+        """Joined its group, fetches, and polled a moment ago."""
+        return (
+            self.joined and not self._fetcher.error_future.done() and time.monotonic() - self.polled_at < READY_SECONDS
+        )
 
 
 class Drain(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -276,7 +278,9 @@ class Consumption:
         took = time.perf_counter() - started
         BATCH_RECORDS.observe(len(records))
         BATCH_SECONDS.observe(took)
-        HOP_SECONDS.observe(max(0.0, time.time() - records[0].timestamp / 1000))
+        now = time.time()
+        for record in records:
+            HOP_SECONDS.observe(max(0.0, now - record.timestamp / 1000))
         log.info("batch_handled", group=self.group, records=len(records), milliseconds=round(took * 1000, 1))
 
     async def _back_off(self, consumer: PatientConsumer, kind: type[Exception], text: str) -> None:

@@ -66,8 +66,8 @@ class Pipeline(Generic[S]):
         limit = await longest_transaction(self._database)
         if limit is not None and limit > TAKE_OVER_SECONDS:
             log.warning("slow_take_over", transaction_lifetime_limit_seconds=limit, advised=TAKE_OVER_SECONDS)
+        self.door.start()  # requests need the store only; what they cause waits in the outbox
         await self.publisher.start()
-        self.door.start()
         await asyncio.gather(*(consumption.start() for consumption in self._consumptions))
 
     async def stop(self) -> None:

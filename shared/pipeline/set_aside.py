@@ -112,13 +112,17 @@ class SetAside:
         await self._collection.bulk_write(operations, session=session)
 
     async def oldest(
-        self, *, state: str = OPEN, subjects: Collection[str] | None = None, limit: int = 100
+        self, *, state: str = OPEN, subjects: Collection[str] | None = None, skip: int = 0, limit: int = 100
     ) -> list[dict[str, Any]]:
-        """The oldest of them, without their bytes; only those that hold up one of `subjects` where some are given."""
+        """The oldest of them, without their bytes; only those that hold up one of `subjects` where some are given.
+
+        `skip` passes over so many of the oldest.
+        """
         query: dict[str, Any] = {"state": state}
         if subjects is not None:
             query["subjects"] = {"$in": list(subjects)}
-        return [row async for row in self._collection.find(query, _WITHOUT_BYTES).sort(_ARRIVAL).limit(limit)]
+        found = self._collection.find(query, _WITHOUT_BYTES).sort(_ARRIVAL).skip(skip).limit(limit)
+        return [row async for row in found]
 
     async def get(self, id_: str) -> dict[str, Any] | None:
         """One of them, with its bytes."""

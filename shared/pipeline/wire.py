@@ -10,6 +10,7 @@ tests/integration/pipeline/test_hostile_records.py notices when another version 
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 import structlog
@@ -78,6 +79,7 @@ class PatientBatch:
         self._raw = raw
         self._first = int.from_bytes(raw[:8], "big")
         self._is_old = raw[_MAGIC] < 2  # one record a batch, before Kafka 0.11
+        self._end = self._first + 1 if self._is_old else batch.next_offset
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
@@ -93,25 +95,31 @@ class PatientBatch:
         if not self._batch.validate_crc():
             return self._unreadable(self._first, "crc")
         try:
-            return iter(list(self._batch))
+            return self._within(list(self._batch))
         except Exception as error:
             log.warning("batch_read_leniently", offset=self._first, error=type(error).__name__)
         return self._unreadable(self._first, "format") if self._is_old else self._lenient()
 
     def _lenient(self) -> Iterator[Any]:
-        offset = self._first
+        records: list[Any] = []
         try:
-            for record in LenientBatch(self._raw):
-                yield record
-                offset = record.offset + 1
+            records.extend(LenientBatch(self._raw))  # keeps what came before an error
         except Exception as error:
-            yield from self._unreadable(offset, type(error).__name__)
+            missing = records[-1].offset + 1 if records else self._first
+            records += self._unreadable(missing, type(error).__name__)
+        return self._within(records)
+
+    def _within(self, records: list[Any]) -> Iterator[Any]:
+        """The records, if their offsets are the batch's own: a position outside it would pass what others wrote."""
+        offsets = [self._first - 1, *(record.offset for record in records), self._end]
+        if self._is_old or all(one < next_ for one, next_ in pairwise(offsets)):
+            return iter(records)
+        return self._unreadable(self._first, "offsets")
 
     def _unreadable(self, offset: int, reason: str) -> Iterator[Any]:
         log.warning("batch_unreadable", offset=offset, error=reason)
-        end = offset + 1 if self._is_old else self._batch.next_offset
         timestamp = -1 if self._is_old else self._batch.max_timestamp
-        for missing in range(offset, end):
+        for missing in range(offset, self._end):
             yield _DefaultRecordPy(missing, timestamp, 0, None, None, [(UNREADABLE, reason.encode())])
 
 

@@ -12,6 +12,7 @@ from shared.web.problems import ProblemError, response_to
 log = structlog.get_logger()
 
 _ASKED_EVERY_FEW_SECONDS: Final = ("/health/", "/metrics")
+_NOT_READY_YET: Final = ("/health/ready", 503)
 _GONE: Final = 499
 
 
@@ -44,7 +45,7 @@ class Access:
             if status:
                 raise  # half an answer is out: the server closes the connection, so that nobody takes it for whole
             await response_to(_failed(), scope.get("cause"))(scope, receive, send_noting)
-        if status >= 400 or not scope["path"].startswith(_ASKED_EVERY_FEW_SECONDS):
+        if not _is_routine(scope["path"], status):
             log.info(
                 "request_answered",
                 method=scope["method"],
@@ -52,6 +53,11 @@ class Access:
                 status=status,
                 milliseconds=round((time.perf_counter() - began) * 1000, 1),
             )
+
+
+def _is_routine(path: str, status: int) -> bool:
+    """A supervisor waiting for a service asks as often as one that watches it."""
+    return path.startswith(_ASKED_EVERY_FEW_SECONDS) and (status < 400 or (path, status) == _NOT_READY_YET)
 
 
 def _route(scope: Scope) -> str:

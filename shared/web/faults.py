@@ -24,9 +24,17 @@ def pointer(*path: str | int) -> str:
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """What pydantic found, as faults."""
+    """What pydantic found, as faults.
+
+    A list of which a member is wrong counts as too short besides; that says something false of what was sent.
+    """
     found: Sequence[Any] = error.errors(include_url=False, include_context=False, include_input=False)
-    return [Fault(pointer(*item["loc"]), item["msg"]) for item in found]
+    around = {item["loc"][:length] for item in found for length in range(len(item["loc"]))}
+    return [
+        Fault(pointer(*item["loc"]), item["msg"])
+        for item in found
+        if item["type"] != "too_short" or item["loc"] not in around
+    ]
 
 
 def as_members(faults: Iterable[Fault]) -> list[dict[str, str]]:

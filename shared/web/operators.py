@@ -23,6 +23,9 @@ log = structlog.get_logger()
 JOURNAL_ROWS: Final = 1000
 """Many times what a case causes in its life."""
 
+DEAD_LETTERS: Final = 100
+"""As many as an answer shows."""
+
 _BYTES: Final = ("key", "value", "headers")
 
 
@@ -48,11 +51,13 @@ def operators_router(pipeline: Pipeline[Any], database: Database, token: str) ->
     async def list_dead_letters(
         state: Literal["open", "replayed", "discarded"] = OPEN,
         subject: Annotated[list[str] | None, Query(description="only what holds up one of these")] = None,
+        skip: Annotated[int, Query(ge=0, le=2**31 - 1, description="pass over so many of the oldest")] = 0,
     ) -> Response:
-        """The hundred oldest records set aside, without their bytes."""
+        """The hundred oldest records set aside, without their bytes; `complete` is false where more lie behind."""
         async with translated():
-            found = await pipeline.set_aside.oldest(state=state, subjects=subject)
-        return _json({"dead_letters": [_named(document) for document in found]})
+            found = await pipeline.set_aside.oldest(state=state, subjects=subject, skip=skip, limit=DEAD_LETTERS + 1)
+        letters = [_named(document) for document in found[:DEAD_LETTERS]]
+        return _json({"dead_letters": letters, "complete": len(found) <= DEAD_LETTERS})
 
     @router.get("/dead-letters/{id_}")
     async def show_dead_letter(

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from shared.envelope import Cause
 from shared.mongo import LostRaceError, UnavailableError
@@ -16,6 +17,7 @@ from shared.web.faults import Fault, as_members, pointer
 
 MEDIA_TYPE: Final = "application/problem+json"
 _MOST_ERRORS: Final = 50
+_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _RETRY: Final = {"Retry-After": "1"}
 
 PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -71,6 +73,8 @@ class ProblemError(HTTPException):
         super().__init__(status, detail, headers)
         self.kind = kind
         self.errors = errors
+        self.members: dict[str, Any] = {}
+        """Further members, by which a problem says more than what went wrong (RFC 9457, section 3.2)."""
 
 
 def not_valid(faults: Sequence[Fault]) -> ProblemError:
@@ -102,7 +106,7 @@ def members_of(problem: ProblemError, cause: Cause | None = None) -> dict[str, A
         members["instance"] = f"urn:uuid:{cause.correlation_id}"
     if problem.errors:
         members["errors"] = [dict(error) for error in problem.errors[:_MOST_ERRORS]]
-    return members
+    return members | problem.members
 
 
 def response_to(problem: ProblemError, cause: Cause | None = None) -> Response:
@@ -125,7 +129,16 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         return response_to(error, request.scope.get("cause"))
     phrase = HTTPStatus(error.status_code).phrase
     kind = phrase.lower().replace(" ", "-")
-    return response_to(ProblemError(error.status_code, kind, phrase, headers=error.headers), request.scope.get("cause"))
+    headers = _allowed(request) if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else error.headers
+    return response_to(ProblemError(error.status_code, kind, phrase, headers=headers), request.scope.get("cause"))
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """Every method of the path: the framework names those of the first route only."""
+    asked = {method: {**request.scope, "method": method} for method in _METHODS}
+    routes = request.app.routes
+    allowed = [m for m, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    return {"Allow": ", ".join(allowed)}
 
 
 async def _on_invalid_parameters(request: Request, error: Exception) -> Response:

@@ -5,10 +5,16 @@ import os
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Annotated, Final
 
-from fastapi import Request
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.web.problems import ProblemError
+
+_BEARER: Final = HTTPBearer(
+    auto_error=False, scheme_name="serviceToken", description="of `var/service-token`, for our own services only"
+)
 
 
 def read_or_create_token(path: Path) -> str:
@@ -26,13 +32,11 @@ def read_or_create_token(path: Path) -> str:
     return path.read_text().strip()
 
 
-def service_token_required(token: str) -> Callable[[Request], Awaitable[None]]:
+def service_token_required(token: str) -> Callable[[HTTPAuthorizationCredentials | None], Awaitable[None]]:
     """A FastAPI dependency that lets only our own services in."""
-    expected = f"Bearer {token}".encode()
 
-    async def require(request: Request) -> None:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if not hmac.compare_digest(given, expected):
+    async def require(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
+        if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
             raise ProblemError(
                 401, "service-token-needed", "Only our own services may ask.", headers={"WWW-Authenticate": "Bearer"}
             )

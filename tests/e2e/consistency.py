@@ -71,7 +71,7 @@ class Everything:
 
 
 async def violations(running: Running, accepted: Sequence[Accepted], *, patience: float) -> list[str]:
-    """Wait until all that was accepted has come to rest, `patience` seconds at most; empty if all promises were kept."""
+    """Wait until everything has come to rest, `patience` seconds at most; empty if every promise was kept."""
     give_up = time.monotonic() + patience
     async with databases(running) as found:
         while moving := await still_moving(found, accepted) or await behind(running):

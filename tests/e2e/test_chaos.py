@@ -11,6 +11,7 @@ from breaking import frozen, kill, ready, replace, seconds_of
 from conftest import Running, a_platform
 from consistency import Accepted, violations
 from stream import streaming
+from waiting import eventually
 
 from shared.topics import SERVICES
 from wegweiser.platform import partners
@@ -43,7 +44,17 @@ async def test_killed_services_and_partners_lose_and_double_nothing(running: Run
             if at_work:
                 await ready(running, name)
             await asyncio.sleep(chance.uniform(0, 3))
+            if at_work and name == "notify":
+                await more_mail(len(running.mails))
             await kill(running, name)
+
+    async def more_mail(than: int) -> None:
+        """Mails leave in small groups: when one has just gone out, the next is on its way."""
+
+        async def gone_out() -> bool:
+            return stream.has_ended or len(running.mails) > than
+
+        await eventually(gone_out)
 
     async with streaming(running.settings.url_of("intake"), seed="killed services") as stream:
         await asyncio.gather(*map(killed, (*SERVICES, *(f"partner-{id_}" for id_ in partners()), "mail")))

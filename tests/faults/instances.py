@@ -31,7 +31,7 @@ class Instance:
             )
         self.pid = self._process.pid
 
-    async def ready(self, *, seconds: float = 60) -> "Instance":
+    async def ready(self, *, seconds: float = 120) -> "Instance":
         """Wait until it belongs to its group."""
         await eventually(lambda: self._said("partitions_assigned"), what="the assignment", seconds=seconds)
         return self
@@ -53,7 +53,7 @@ class Instance:
         """Send a signal to this very process."""
         os.kill(self.pid, number)
 
-    async def ended(self, *, seconds: float = 60) -> int:
+    async def ended(self, *, seconds: float = 120) -> int:
         """Wait for its end and return how it ended, negative for a signal."""
 
         async def code() -> tuple[int] | None:
@@ -63,7 +63,7 @@ class Instance:
         [found] = await eventually(code, what="the end of the process", seconds=seconds)
         return int(found)
 
-    async def frozen(self, *, seconds: float = 60) -> None:
+    async def frozen(self, *, seconds: float = 120) -> None:
         """Wait until it stands still."""
 
         async def stands_still() -> bool:
@@ -81,7 +81,7 @@ class Instance:
             self._process.kill()
         await asyncio.to_thread(self._process.wait)
 
-    async def stop(self, *, seconds: float = 60) -> int:
+    async def stop(self, *, seconds: float = 120) -> int:
         """SIGTERM, and wait for the end."""
         self.signal(signal.SIGTERM)
         return await self.ended(seconds=seconds)

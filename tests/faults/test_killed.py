@@ -45,7 +45,7 @@ async def kill_at(point: str, backends: Backends, logs: Path) -> Aftermath:
         left_over = len(early) - await trial.effects()
         await trial.write(*late)
         instances.start("--batch", "20")
-        await eventually(lambda: finished(trial, len(early) + len(late)), what=f"the end after {point}", seconds=60)
+        await eventually(lambda: finished(trial, len(early) + len(late)), what=f"the end after {point}", seconds=120)
         return Aftermath(ended, left_over, await violations(trial, [*early, *late]))
 
 

@@ -68,18 +68,20 @@ async def freeze_at(point: str, backends: Backends, logs: Path) -> Awakening:
         await sleeper.frozen()
         owner = instances.start("--batch", "10")
         await owner.ready()
-        await eventually(lambda: finished(trial, len(early)), what=f"the new owner's end after {point}", seconds=60)
+        await eventually(lambda: finished(trial, len(early)), what=f"the new owner's end after {point}", seconds=120)
         middle = [Written(case) for _ in range(3) for case in cases]
         await trial.write(*middle)
-        await eventually(lambda: finished(trial, len(early + middle)), what=f"new events after {point}", seconds=60)
+        await eventually(lambda: finished(trial, len(early + middle)), what=f"new events after {point}", seconds=120)
         before = await violations(trial, early + middle)
 
         sleeper.wake()
         assignments = len(sleeper.events("partitions_assigned"))
-        await eventually(lambda: reassigned(sleeper, assignments), what=f"its return after {point}", seconds=60)
+        await eventually(lambda: reassigned(sleeper, assignments), what=f"its return after {point}", seconds=120)
         late = [Written(case) for _ in range(3) for case in cases]
         await trial.write(*late)
-        await eventually(lambda: finished(trial, len(early + middle + late)), what=f"the end after {point}", seconds=60)
+        await eventually(
+            lambda: finished(trial, len(early + middle + late)), what=f"the end after {point}", seconds=120
+        )
         return Awakening(before, await violations(trial, early + middle + late), await alive(sleeper))
 
 
@@ -149,7 +151,7 @@ async def test_instances_that_come_and_go_all_the_time_lose_and_repeat_nothing(t
             await asyncio.sleep(0.05)
 
     await asyncio.gather(come_and_go(), come_and_go(), write_slowly())
-    await eventually(lambda: finished(trial, len(events)), what="the end of the storm", seconds=60)
+    await eventually(lambda: finished(trial, len(events)), what="the end of the storm", seconds=120)
     await lasting.stop()
 
     assert await violations(trial, events) == []

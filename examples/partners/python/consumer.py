@@ -1,7 +1,7 @@
 """A partner's consumer, as small as it can honestly be: reads what the office asks of us and accepts all of it.
 
     pip install aiokafka
-    KAFKA_BOOTSTRAP=127.0.0.1:9092 PARTNER_ID=awo python consumer.py
+    KAFKA_BOOTSTRAP=127.0.0.1:29092 PARTNER_ID=awo python consumer.py
 
 Three habits make it safe to stop, kill and restart at any moment:
   1. Remember the `ce_id` of what was dealt with. The queue may bring an event again; the second time it is dropped.
@@ -50,7 +50,12 @@ async def main() -> None:
         while not stopped.is_set():
             batch = await consumer.getmany(timeout_ms=500, max_records=100)
             for record in (record for records in batch.values() for record in records):
-                await deal_with(record, producer, known)
+                try:
+                    await deal_with(record, producer, known)
+                except (KeyError, ValueError, AttributeError) as error:  # no event of the office: it must not stop us
+                    print(
+                        f"{record.topic}/{record.partition}/{record.offset}: {type(error).__name__}, left", flush=True
+                    )
             if batch:
                 with suppress(CommitFailedError):  # another of our instances took over: it drops what we dealt with
                     await consumer.commit()

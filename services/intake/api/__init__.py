@@ -20,7 +20,7 @@ STREAMED = frozenset({imports.PATH})
 
 def intake_routers(door: Door[IntakeCase], database: Database, settings: IntakeSettings) -> tuple[APIRouter, ...]:
     """Every route of intake."""
-    reception = Reception(door, Counters(database), settings.denominational_partners)
+    reception = Reception(door, Counters(database), settings.denominational_partners, settings.partners)
     token = read_or_create_token(settings.service_token_file)
     return (
         cases_router(door, Cases(database), reception),

@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AfterValidator
 
+from services.intake.api import documents
 from services.intake.api.cursor import cursor_at, position_at
 from services.intake.api.reception import Reception
 from services.intake.domain.cases import IntakeCase
@@ -38,13 +40,20 @@ _KEY_HEADER: Final = {
 }
 
 CauseOf = Annotated[Cause, Depends(cause_of)]
+CaseId = Annotated[str, AfterValidator(str.lower)]
+"""As it is kept; a UUID may be written in capitals as well (RFC 9562)."""
 
 
 def cases_router(door: Door[IntakeCase], cases: Cases, reception: Reception) -> APIRouter:
     """The routes of single cases."""
     router = APIRouter(tags=["cases"], responses=PROBLEM_RESPONSES)
 
-    @router.post("/v1/cases", status_code=201, openapi_extra={**json_body(NewCase), "parameters": [_KEY_HEADER]})
+    @router.post(
+        "/v1/cases",
+        status_code=201,
+        responses=documents.OPENED,
+        openapi_extra={**json_body(NewCase), "parameters": [_KEY_HEADER]},
+    )
     async def open_case(request: Request) -> Response:
         """Open a case. Asylum questions are pointed elsewhere and not kept; with nothing else the answer is 200."""
         key = request.headers.get("idempotency-key")
@@ -56,17 +65,20 @@ def cases_router(door: Door[IntakeCase], cases: Cases, reception: Reception) -> 
             return _json(receipt.answer)
         return _json(receipt.answer, 201, {"Location": f"/v1/cases/{receipt.case_id}"})
 
-    @router.get("/v1/cases/{case_id}")
-    async def look_up(case_id: str) -> Response:
+    @router.get("/v1/cases/{case_id}", responses=documents.SHOWN)
+    async def look_up(case_id: CaseId) -> Response:
         """A case with what became of each concern."""
         case = await cases.get(case_id)
         if case is None:
             raise _refusal(UNKNOWN_CASE)
         return _json(shown(case))
 
-    @router.get("/v1/cases")
+    @router.get("/v1/cases", responses=documents.LISTED)
     async def list_cases(
         referrer: Annotated[str | None, Query(max_length=100, description="staff id of the referrer")] = None,
+        organisation: Annotated[
+            str | None, Query(max_length=200, description="only what this organisation sent: staff ids are its own")
+        ] = None,
         source_reference: Annotated[str | None, Query(max_length=100)] = None,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
@@ -75,7 +87,13 @@ def cases_router(door: Door[IntakeCase], cases: Cases, reception: Reception) -> 
         if referrer is None and source_reference is None:
             raise parameter_not_valid("referrer", "this or source_reference")
         after = position_at(cursor) if cursor is not None else None
-        page = await cases.page(referrer=referrer, source_reference=source_reference, after=after, limit=limit + 1)
+        page = await cases.page(
+            referrer=referrer,
+            organisation=organisation,
+            source_reference=source_reference,
+            after=after,
+            limit=limit + 1,
+        )
         rest = page[limit:]
         last = page[:limit][-1:] if rest else []
         return _json(
@@ -85,26 +103,33 @@ def cases_router(door: Door[IntakeCase], cases: Cases, reception: Reception) -> 
             }
         )
 
-    @router.post("/v1/cases/{case_id}/amend", openapi_extra=json_body(Amendment))
-    async def amend(case_id: str, request: Request, cause: CauseOf) -> Response:
+    @router.post("/v1/cases/{case_id}/amend", responses=documents.AMENDED, openapi_extra=json_body(Amendment))
+    async def amend(case_id: CaseId, request: Request, cause: CauseOf) -> Response:
         """Correct or add something; the same amendment again changes nothing."""
         said = await read_json(request, Amendment)
         amendment = amendment_without_asylum(said)
-        faults = contradictions_in_amendment(amendment, utc_now())
+        faults = contradictions_in_amendment(amendment, utc_now(), partners=reception.partners)
         if faults:
             raise not_valid(faults)
 
         def decide(known: IntakeCase | None, now: datetime) -> Any:
             return amend_case(amendment, known, now)
 
-        view = await _changed(door, case_id, cause, decide)
-        if asks_about_asylum(said.concerns):
+        redirects = asks_about_asylum(said.concerns)
+        try:
+            view = await _changed(door, case_id, cause, decide)
+        except ProblemError as problem:
+            if redirects and problem.kind in _REFUSALS:  # nobody sends the same again: the pointer goes along now
+                await reception.count_redirected()
+                problem.members["redirected"] = REDIRECTED
+            raise
+        if redirects:
             await reception.count_redirected()
             view["redirected"] = REDIRECTED
         return _json(view)
 
-    @router.post("/v1/cases/{case_id}/withdraw", openapi_extra=json_body(Withdrawal))
-    async def withdraw(case_id: str, request: Request, cause: CauseOf) -> Response:
+    @router.post("/v1/cases/{case_id}/withdraw", responses=documents.SHOWN, openapi_extra=json_body(Withdrawal))
+    async def withdraw(case_id: CaseId, request: Request, cause: CauseOf) -> Response:
         """Take a case back; doing so again changes nothing."""
         withdrawal = await read_json(request, Withdrawal)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from services.intake.api import documents
 from services.intake.api.reception import Reception
 from services.intake.domain.requests import NewCase
 from shared.contracts.base import new_id
@@ -26,6 +28,7 @@ log = structlog.get_logger()
 
 PATH: Final = "/v1/cases:import"
 NDJSON: Final = "application/x-ndjson"
+_READ: Final = (NDJSON, "application/jsonl")
 AT_ONCE: Final = 100
 """Lines under way at a time: enough to fill the groups at the pipeline's door, little enough to bound the memory.
 
@@ -40,8 +43,26 @@ _DOCUMENTED: Final[dict[str, Any]] = {
     },
     "responses": {
         "200": {
-            "description": "One outcome a line: its number, status (created, unchanged, redirected, rejected), problem",
-            "content": {NDJSON: {"schema": {"type": "string"}}},
+            "description": (
+                "One outcome a line, in the order of the lines and while the request still arrives. A client that "
+                f"does not read while it sends must send at most {AT_ONCE} lines in one request."
+            ),
+            "content": {
+                NDJSON: {
+                    "schema": {
+                        "type": "object",
+                        "description": "one line",
+                        "required": ["line", "status"],
+                        "properties": {
+                            "line": {"type": "integer", "description": "its number, from 1"},
+                            "status": {"enum": ["created", "unchanged", "redirected", "rejected"]},
+                            "case_id": {"type": "string", "format": "uuid"},
+                            "redirected": documents.REDIRECTED,
+                            "problem": {"type": "object", "description": "problem details (RFC 9457)"},
+                        },
+                    }
+                }
+            },
         }
     },
 }
@@ -51,9 +72,14 @@ def imports_router(reception: Reception) -> APIRouter:
     """The route of the import. Its path is to be named as streamed, so that no body limit is put on the whole."""
     router = APIRouter(tags=["cases"], responses=PROBLEM_RESPONSES)
 
-    @router.post(PATH, openapi_extra=_DOCUMENTED)
-    async def import_cases(cause: Annotated[Cause, Depends(cause_of)]) -> Response:
+    @router.post(PATH, openapi_extra=_DOCUMENTED, response_class=ImportAnswer)
+    async def import_cases(request: Request, cause: Annotated[Cause, Depends(cause_of)]) -> Response:
         """Take cases in. Each line needs a `source_reference`; a line that came before is answered `unchanged`."""
+        media_type = request.headers.get("content-type")
+        if media_type is not None and media_type.partition(";")[0].strip().lower() not in _READ:
+            raise ProblemError(
+                415, "unsupported-media-type", f"The body is to be {NDJSON}.", headers={"Accept": ", ".join(_READ)}
+            )
         return ImportAnswer(reception, cause)
 
     return router
@@ -63,8 +89,10 @@ class ImportAnswer(Response):
     """Answers while the request is still arriving, which an ordinary streamed response does not allow: it would read
     from the request itself, to notice that the client has gone."""
 
+    media_type = NDJSON
+
     def __init__(self, reception: Reception, cause: Cause) -> None:
-        super().__init__(media_type=NDJSON)
+        super().__init__()
         self._reception = reception
         self._cause = cause
 
@@ -122,10 +150,15 @@ class ImportAnswer(Response):
 
 
 async def numbered_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes | None]]:
-    """The lines of a stream with their numbers from 1; None for one above the limit, nothing for an empty one."""
+    """The lines of a stream with their numbers from 1; None for one above the limit, nothing for an empty one.
+
+    A byte order mark, with which some programs begin a file, is left out.
+    """
     number, rest, skipping = 1, b"", False
     async for chunk in chunks:
         *complete, rest = (rest + chunk).split(b"\n")
+        if number == 1 and not skipping:
+            complete[:1] = [line.removeprefix(BOM_UTF8) for line in complete[:1]]
         for line in complete:
             if skipping or len(line) > BODY_BYTES:
                 yield number, None
@@ -134,6 +167,8 @@ async def numbered_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[in
             number, skipping = number + 1, False
         if len(rest) > BODY_BYTES:
             rest, skipping = b"", True
+    if number == 1:
+        rest = rest.removeprefix(BOM_UTF8)
     if skipping:
         yield number, None
     elif rest.strip():

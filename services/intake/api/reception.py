@@ -46,10 +46,13 @@ class Receipt:
 class Reception:
     """The one way a case comes in."""
 
-    def __init__(self, door: Door[IntakeCase], counters: Counters, denominational: Sequence[str]) -> None:
+    def __init__(
+        self, door: Door[IntakeCase], counters: Counters, denominational: Sequence[str], partners: Sequence[str]
+    ) -> None:
         self._door = door
         self._counters = counters
         self._denominational = tuple(denominational)
+        self.partners = tuple(partners)
 
     async def receive(self, said: NewCase, cause: Cause, *, imported: bool, key: str | None = None) -> Receipt:
         """Open a case, or find the one that the same request opened before.
@@ -61,7 +64,7 @@ class Reception:
         if case is None:
             await self.count_redirected()
             return Receipt({"case_id": None, "redirected": REDIRECTED})
-        faults = contradictions_in(case, utc_now(), imported=imported)
+        faults = contradictions_in(case, utc_now(), imported=imported, partners=self.partners)
         if faults:
             raise not_valid(faults)
         receipt = await self._open(case, cause, key)
@@ -82,12 +85,23 @@ class Reception:
         if isinstance(outcome, Failed):
             raise outcome.error
         if isinstance(outcome, Repeated):
-            answer = outcome.mark["answer"]
-            if outcome.mark["body"] != _digest(answer["case_id"], _canonical(case)):
-                raise _used_before(next(mark for mark in marks if mark.id == outcome.mark["_id"]))
+            answer = _answer_given(outcome, case, marks)
+            if key is not None and outcome.mark["_id"] != marks[0].id:
+                await self._remember_key(case, cause, key, answer)
             return Receipt(answer, is_repetition=True)
         assert outcome.decision.answer is not None
         return Receipt(outcome.decision.answer)
+
+    async def _remember_key(self, case: NewCase, cause: Cause, key: str, answer: Mapping[str, Any]) -> None:
+        """Only the reference was known: from now on the key stands for the answer as well."""
+        mark = _marks(case, key, answer["case_id"])[0]
+        decision: Decision[IntakeCase] = Decision(answer=answer)
+        command = Command(key=None, cause=cause, decide=lambda _known, _now: decision, marks=(mark,))
+        outcome = await self._door.submit(command)
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        if isinstance(outcome, Repeated):  # the same key came twice at the same moment
+            _answer_given(outcome, case, (mark,))
 
     async def count_redirected(self) -> None:
         """Somebody was pointed to the own social worker."""
@@ -98,8 +112,17 @@ class Reception:
             log.warning("redirection_not_counted", error=error)
 
 
+def _answer_given(repeated: Repeated, case: NewCase, marks: Sequence[Mark]) -> Mapping[str, Any]:
+    """What the earlier request was answered; raises a problem where it was another one."""
+    answer: Mapping[str, Any] = repeated.mark["answer"]
+    if repeated.mark["body"] != _digest(answer["case_id"], _canonical(case)):
+        raise _used_before(next(mark for mark in marks if mark.id == repeated.mark["_id"]))
+    return answer
+
+
 def _marks(case: NewCase, key: str | None, case_id: str) -> tuple[Mark, ...]:
-    """What makes the request happen once: its key within sender and route, its reference within the sending system."""
+    """What makes the request happen once: its key within sender and route, its reference within the sending system.
+    The key's mark comes first."""
     if key is None and case.source_reference is None:
         return ()
     fields = {"body": _digest(case_id, _canonical(case))}

@@ -1,6 +1,6 @@
 """What no single field shows: references to nobody, repetitions, dates that have not come yet."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 
 from services.intake.domain.days import local_day
@@ -8,23 +8,23 @@ from services.intake.domain.requests import Amendment, NewCase, SaidConcern, Sai
 from shared.web.faults import Fault, pointer
 
 
-def contradictions_in(case: NewCase, now: datetime, *, imported: bool) -> list[Fault]:
+def contradictions_in(case: NewCase, now: datetime, *, imported: bool, partners: Collection[str]) -> list[Fault]:
     """Everything that is wrong with a new case as of `now`. Only an import may say when the case was received."""
     today = local_day(now)
     return [
         *_of_reception(case, now, imported=imported),
         *_of_persons(case.persons, today),
         *_of_concerns(case.concerns, {person.ref for person in case.persons}),
-        *_of_basis(case.legal_basis, today),
+        *_of_basis(case.legal_basis, today, partners),
     ]
 
 
-def contradictions_in_amendment(amendment: Amendment, now: datetime) -> list[Fault]:
+def contradictions_in_amendment(amendment: Amendment, now: datetime, *, partners: Collection[str]) -> list[Fault]:
     """What is wrong with an amendment, before the case itself is known."""
     basis = amendment.legal_basis
     return [
         *_repetitions(amendment.concerns or ()),
-        *(_of_basis(basis, local_day(now)) if basis is not None else ()),
+        *(_of_basis(basis, local_day(now), partners) if basis is not None else ()),
     ]
 
 
@@ -75,7 +75,10 @@ def _repetitions(concerns: Iterable[SaidConcern]) -> Iterator[Fault]:
         seen.add(key)
 
 
-def _of_basis(basis: SaidLegalBasis, today: date) -> Iterator[Fault]:
+def _of_basis(basis: SaidLegalBasis, today: date, partners: Collection[str]) -> Iterator[Fault]:
+    for index, partner in enumerate(basis.covers_partners or ()):
+        if partner not in partners:
+            yield Fault(pointer("legal_basis", "covers_partners", index), f"one of {', '.join(partners)}")
     for name, day in (("given_on", basis.given_on), ("withdrawn_on", basis.withdrawn_on)):
         if day is not None and day > today:
             yield Fault(pointer("legal_basis", name), "a day that is not in the future")

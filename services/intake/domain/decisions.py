@@ -17,7 +17,7 @@ from services.intake.domain.requests import (
     SaidLegalBasis,
 )
 from shared.contracts.base import new_id
-from shared.contracts.codes import Concern, Need, WithdrawalReason
+from shared.contracts.codes import Concern, Need, SubTopic, WithdrawalReason
 from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn, ConcernFacts
 from shared.contracts.routing import CaseProgressed
 from shared.pipeline.decisions import Decision
@@ -25,6 +25,9 @@ from shared.web.faults import Fault, as_members, pointer
 
 UNKNOWN_CASE, WITHDRAWN_CASE, NOT_VALID = "unknown-case", "withdrawn-case", "not-valid"
 """Why a request about a case is refused."""
+
+_Known = tuple[Concern, SubTopic | None, str]
+"""What makes two concerns of a case the same: code, sub-topic and the ref of the person."""
 
 
 def open_case(case: NewCase, case_id: str, now: datetime, denominational: Sequence[str]) -> Decision[IntakeCase]:
@@ -73,7 +76,8 @@ def amend_case(amendment: Amendment, known: IntakeCase | None, now: datetime) ->
     faults = unknown_persons(amendment.concerns or (), (member.ref for member in known.members))
     if faults:
         return _refused(NOT_VALID, faults)
-    added = _not_yet_there(amendment.concerns or (), known)
+    there = _concern_ids(known)
+    added = tuple(concern for concern in amendment.concerns or () if _as_known(concern) not in there)
     concern_ids = [new_id() for _ in added]
     amended = known.model_copy(
         update={
@@ -86,7 +90,8 @@ def amend_case(amendment: Amendment, known: IntakeCase | None, now: datetime) ->
     )
     if len(amended.concerns) > MOST_CONCERNS:
         return _refused(NOT_VALID, [Fault(pointer("concerns"), f"at most {MOST_CONCERNS} concerns in a case")])
-    changes = _vault_changes(amendment, known, added, concern_ids)
+    all_ids = there | {_as_known(concern): id_ for concern, id_ in zip(added, concern_ids, strict=True)}
+    changes = _vault_changes(amendment, known, all_ids)
     if changes:
         amended = amended.model_copy(update={"changed_records": known.changed_records + changes})
     today = local_day(now)
@@ -151,10 +156,13 @@ def _coded(
     )
 
 
-def _not_yet_there(concerns: Sequence[SaidConcern], known: IntakeCase) -> tuple[SaidConcern, ...]:
+def _concern_ids(known: IntakeCase) -> dict[_Known, str]:
     refs = {member.person_id: member.ref for member in known.members}
-    there = {(concern.code, concern.sub_topic, refs[concern.person_id]) for concern in known.concerns}
-    return tuple(c for c in concerns if (Concern(c.code), c.sub_topic, c.for_person) not in there)
+    return {(c.code, c.sub_topic, refs[c.person_id]): c.concern_id for c in known.concerns}
+
+
+def _as_known(concern: SaidConcern) -> _Known:
+    return Concern(concern.code), concern.sub_topic, concern.for_person
 
 
 def _recorded(basis: SaidLegalBasis) -> RecordedBasis:
@@ -173,9 +181,8 @@ def _recorded(basis: SaidLegalBasis) -> RecordedBasis:
     )
 
 
-def _vault_changes(
-    amendment: Amendment, known: IntakeCase, added: tuple[SaidConcern, ...], concern_ids: list[str]
-) -> tuple[Record, ...]:
+def _vault_changes(amendment: Amendment, known: IntakeCase, concern_ids: Mapping[_Known, str]) -> tuple[Record, ...]:
+    """What is kept of the persons. A note to a concern that is known already takes the place of the earlier note."""
     changes: dict[str, Record] = {}
     main = changes.setdefault(known.person_id, {})
     if amendment.contact is not None:
@@ -184,7 +191,8 @@ def _vault_changes(
     if amendment.languages is not None:
         main["languages"] = amendment.languages.model_dump(mode="json")
     ids = {member.ref: member.person_id for member in known.members}
-    for ref, notes in notes_of(added, concern_ids).items():
+    said_concerns = amendment.concerns or ()
+    for ref, notes in notes_of(said_concerns, [concern_ids[_as_known(c)] for c in said_concerns]).items():
         fields = {f"notes.concerns.{concern_id}": note for concern_id, note in notes.items()}
         changes.setdefault(ids[ref], {}).update(fields)
     return tuple({"_id": person_id, **fields} for person_id, fields in changes.items() if fields)

@@ -174,3 +174,17 @@ async def test_other_events_are_noted_and_a_sigterm_ends_it_cleanly(partner: Par
 
     async with asyncio.timeout(PATIENCE):
         assert await process.wait() == 0
+
+
+async def test_what_is_no_event_is_left_and_the_next_offer_answered(partner: Partner) -> None:
+    queue, _ = partner_topics(partner.id)
+    async with AIOKafkaProducer(bootstrap_servers=partner.kafka) as producer:
+        for headers in ([], [("ce_id", None)], [("ce_id", b"\xff")]):
+            await producer.send_and_wait(queue.name, b"garbage", b"x", headers=headers)
+    await partner.tell(partner.an_offer("first"))
+
+    process = await partner.start()
+
+    lines = [await line_of(process) for _ in range(4)]
+    assert [line.endswith("left\n") for line in lines].count(True) == 3
+    assert [line.endswith("accepted\n") for line in lines].count(True) == 1

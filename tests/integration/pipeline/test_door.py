@@ -9,7 +9,7 @@ from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import AutoReconnect
 from toy.records import Written
 from toy.service import RAISES, Tally
-from toy.trial import Trial
+from toy.trial import Trial, eventually
 
 from shared import mongo
 from shared.mongo import UnavailableError
@@ -193,3 +193,29 @@ async def test_what_was_handed_in_before_the_stop_is_stored(store: Trial) -> Non
     await door.stop()
 
     assert [type(await outcome) for outcome in waiting] == [Done] * 5
+
+
+async def submitted(door: Door[Tally], command: Command[Tally]) -> Outcome[Tally] | None:
+    """None while the door is closed."""
+    try:
+        return await door.submit(command)
+    except UnavailableError:
+        return None
+
+
+async def test_requests_are_taken_before_the_broker_was_ever_reached(store: Trial) -> None:
+    lonely = Trial("127.0.0.1:1", store.mongo_url)
+    pipeline = lonely.pipeline()
+    starting = asyncio.create_task(pipeline.start())
+    try:
+        command = lonely.command(Written())
+        outcome = await eventually(lambda: submitted(pipeline.door, command), what="an open door")
+
+        assert isinstance(outcome, Done)
+        assert await lonely.unsent() == 1
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await pipeline.stop()
+        await lonely.client.drop_database(lonely.names.service)
+        lonely.client.close()

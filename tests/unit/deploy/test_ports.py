@@ -53,7 +53,7 @@ def test_a_server_names_the_foreign_process_on_its_port(foreign: tuple[int, int]
         server.start()
 
     assert f"port {port} is held by process {pid} (" in str(refused.value)
-    assert "end it or choose another port" in str(refused.value)
+    assert "end it or choose another port: SMTP_PORT=" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

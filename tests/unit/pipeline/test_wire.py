@@ -3,6 +3,8 @@
 import pytest
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from toy.batches import CODECS, bytes_of, sealed, with_codec, with_raw_name
 from toy.records import Written
 
@@ -90,6 +92,42 @@ def test_a_record_whose_lengths_lie_costs_no_neighbour(length: int) -> None:
 
     assert [found[0], found[2]] == [expected(events)[0], expected(events)[2]]
     assert found[1] == lost(1, "length")
+
+
+def test_a_batch_whose_records_were_all_compacted_away_is_passed() -> None:
+    fine = [Written()]
+    empty = bytearray(bytes_of([Written()])[:61])
+    empty[8:12] = (61 - 12).to_bytes(4, "big")
+    empty[57:61] = bytes(4)
+
+    assert read(sealed(empty) + bytes_of(fine, base_offset=1)) == expected(fine, 1)
+
+
+def test_a_record_that_claims_an_offset_of_others_moves_nobody() -> None:
+    events = [Written() for _ in range(2)]
+    data = bytes_of(events, base_offset=5)
+    delta = data.index(events[1].key or b"") - 2
+    assert data[delta] == 2  # one, in the wire's own way to write it
+    data[delta] = 60
+
+    assert read(sealed(data)) == [lost(5, "offsets"), lost(6, "offsets")]
+
+
+@given(changes=st.lists(st.tuples(st.integers(61, 2000), st.integers(1, 255)), min_size=1, max_size=5))
+@settings(deadline=None, max_examples=200)
+def test_whatever_a_batch_holds_its_offsets_are_delivered_and_its_neighbours_read(
+    changes: list[tuple[int, int]],
+) -> None:
+    before, events, after = [Written()], [Written() for _ in range(3)], [Written()]
+    data = bytes_of(events, base_offset=1)
+    for position, change in changes:
+        data[61 + position % (len(data) - 61)] ^= change  # behind the header of the batch
+
+    found = read(bytes_of(before) + sealed(data) + bytes_of(after, base_offset=4))
+
+    assert found[0] == expected(before)[0]
+    assert found[-1] == expected(after, 4)[0]
+    assert [record[0] for record in found] == [0, 1, 2, 3, 4]
 
 
 def test_what_can_be_read_before_a_batch_ends_too_early_is_delivered() -> None:

@@ -28,7 +28,7 @@ run = CliRunner().invoke
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder without a platform, and an environment that says nothing."""
     monkeypatch.chdir(tmp_path)
-    for name in ("KAFKA_BOOTSTRAP", "MONGO_URL", "VAR_DIR"):
+    for name in ("KAFKA_BOOTSTRAP", "MONGO_URL", "VAR_DIR", "BACKEND"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -50,6 +50,7 @@ def test_a_service_without_addresses_names_what_it_lacks_in_one_line() -> None:
     [line] = answer.output.splitlines()
     assert "KAFKA_BOOTSTRAP" in line
     assert "MONGO_URL" in line
+    assert "start `make run` first" in line
 
 
 def test_a_service_whose_port_is_taken_names_who_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +72,7 @@ def test_a_platform_starts_nothing_where_one_of_its_ports_is_taken(monkeypatch: 
     assert answer.exit_code == 1
     [line] = answer.output.splitlines()
     assert line.startswith("notify cannot start: port")
+    assert "NOTIFY_PORT=" in line
     assert not Path("var/data").exists()
 
 
@@ -79,6 +81,59 @@ def test_a_second_platform_is_pointed_to_the_first(tmp_path: Path) -> None:
     answer = run(app, ["run"])
     assert answer.exit_code == 1
     assert answer.output == f"the platform runs already (process {os.getpid()}); `make down` ends it\n"
+
+
+def test_a_platform_is_pointed_to_a_demo_that_runs(tmp_path: Path) -> None:
+    Home(tmp_path / "var" / "demo").pid_file("platform").write(os.getpid())
+    assert run(app, ["run"]).output.startswith(f"the platform runs already (process {os.getpid()})")
+
+
+@pytest.mark.parametrize("command", ["run", "demo", "down"])
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"SCHEDULING_PORT": "many"}, "SCHEDULING_PORT"),
+        ({"SCHEDULING_PORT": "8101"}, "INTAKE_PORT and SCHEDULING_PORT are both 8101"),
+        ({"BACKEND": "nope"}, "BACKEND"),
+        ({"BACKEND": "external"}, "BACKEND=external needs KAFKA_BOOTSTRAP and MONGO_URL"),
+    ],
+)
+def test_wrong_settings_are_named_in_one_line(
+    command: str, settings: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    answer = run(app, [command])
+    assert answer.exit_code == 1
+    [line] = answer.output.splitlines()
+    assert named in line
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_containers_without_an_engine_are_refused_in_one_line(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKEND", "containers")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    answer = run(app, [command])
+    assert answer.exit_code == 1
+    [line] = answer.output.splitlines()
+    assert "BACKEND=containers needs a container engine" in line
+
+
+def test_an_agreement_that_cannot_be_read_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "2017-01-09.toml").write_text("partners = ")
+    monkeypatch.setattr("wegweiser.platform.AGREEMENTS", tmp_path)
+    answer = run(app, ["run"])
+    assert answer.exit_code == 1
+    [line] = answer.output.splitlines()
+    assert line.startswith("2017-01-09.toml: is not TOML")
+
+
+def test_down_forgets_the_addresses_of_a_platform_that_was_killed(tmp_path: Path) -> None:
+    for folder in (tmp_path / "var", tmp_path / "var" / "demo"):
+        folder.mkdir()
+        (folder / "platform.env").touch()
+    run(app, ["down"])
+    assert list(tmp_path.rglob("platform.env")) == []
 
 
 def test_down_says_when_there_is_nothing_to_stop() -> None:

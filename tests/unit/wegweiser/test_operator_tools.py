@@ -1,5 +1,6 @@
 """What operators type and get where something is missing or wrong: one readable line, no stack trace."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 
 from wegweiser.cli import app
 from wegweiser.columns import aligned
+from wegweiser.lag import Position, lines_of
 
 ADDRESSES = ("KAFKA_BOOTSTRAP", "INTAKE_URL", "ROUTING_URL", "SCHEDULING_URL", "NOTIFY_URL", "SERVICE_TOKEN_FILE")
 NOBODY = "http://127.0.0.1:9"
@@ -78,6 +80,49 @@ def test_dead_letters_say_who_could_not_be_asked(monkeypatch: pytest.MonkeyPatch
     assert code == 2
     assert "routing does not answer" in said
     assert "intake" not in said
+
+
+def test_lag_gives_a_frozen_broker_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wegweiser.lag._PATIENCE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        monkeypatch.setenv("KAFKA_BOOTSTRAP", f"127.0.0.1:{frozen.getsockname()[1]}")
+        code, said = run("lag")
+
+    assert (code, said) == (2, "Kafka does not answer within 0.2 seconds\n")
+
+
+def test_lag_hides_who_is_not_behind() -> None:
+    positions = [Position("routing", "a.v1", 0, 5, 5, 0), Position("notify", "a.v1", 0, 2, 5, 3)]
+
+    hidden = list(lines_of(positions, with_zeros=False))
+    shown = list(lines_of(positions, with_zeros=True))
+
+    assert not any("routing" in line for line in hidden)
+    assert hidden[-1] == "3 records behind, all groups together; 1 lines without lag are hidden, --all shows them"
+    assert any("routing" in line for line in shown)
+    assert shown[-1] == "3 records behind, all groups together"
+
+
+@pytest.mark.parametrize("order", ["replay", "discard"])
+@pytest.mark.parametrize("arguments", [[], ["--all"], ["--service", "routing"], ["an-id", "--all"]])
+def test_an_order_names_one_dead_letter_or_all_of_a_service(order: str, arguments: list[str]) -> None:
+    code, said = run("dead-letters", order, *arguments)
+
+    assert (code, said.count("\n")) == (1, 1)
+    assert "--all --service routing" in said
+
+
+def test_a_complaint_of_an_import_stays_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = {"status": 422, "detail": "long " * 40}
+    outcome = {"line": 1, "status": "rejected", "problem": problem}
+    monkeypatch.setattr("wegweiser.import_cases._sent", lambda *_: [outcome])
+    cases = tmp_path / "cases.ndjson"
+    cases.write_text("{}\n")
+
+    code, said = run("import", str(cases), "--intake-url", NOBODY)
+
+    assert code == 1
+    assert f"line 1: 422 {problem['detail']}" in said
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What dies is started again; what is stopped is stopped in order, also while it is still starting."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -112,7 +113,10 @@ async def test_groups_are_stopped_one_after_another() -> None:
 
 
 async def test_what_is_still_starting_is_stopped_as_well() -> None:
+    unheard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     server = FakeServer("kafka", [])
+    server.trouble.append(DeployError("kafka ended with -15 instead of starting"))
     server.may_start.clear()
     supervisor = Supervisor(lambda _: None)
     starting = asyncio.create_task(supervisor.start(server))
@@ -123,6 +127,9 @@ async def test_what_is_still_starting_is_stopped_as_well() -> None:
 
     assert server.done[-1] == "discard kafka"
     assert not server.is_running
+    del supervisor, starting
+    gc.collect()
+    assert unheard == []
 
 
 def test_pauses_grow_up_to_half_a_minute() -> None:

@@ -1,0 +1,112 @@
+"""How a run of the sample cases ends, and what it leaves for others to find."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.embedded.ports import free_ports
+from shared.topics import SERVICES
+from wegweiser import run
+from wegweiser.platform import Platform
+from wegweiser.run import Show
+from wegweiser.settings import PlatformSettings
+
+
+def settings_in(folder: Path) -> PlatformSettings:
+    names = ("kafka", "kafka_controller", "mongo", "smtp", *SERVICES)
+    ports: dict[str, Any] = {f"{name}_port": port for name, port in zip(names, free_ports(len(names)), strict=True)}
+    return PlatformSettings(var_dir=folder, **ports)
+
+
+@pytest.fixture
+def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Show:
+    """A show whose platform starts nothing, and whose cases came before."""
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    async def no_events(*_: object) -> Any:
+        return (seen for seen in ())
+
+    async def came_before(*_: object) -> Counter[str]:
+        return Counter(unchanged=9)
+
+    async def at_once(*_: object) -> None:
+        return None
+
+    for name in ("start", "start_partners", "stop"):
+        monkeypatch.setattr(Platform, name, nothing)
+    monkeypatch.setattr(Show, "_events", no_events)
+    monkeypatch.setattr(run, "send", came_before)
+    monkeypatch.setattr(run.Timeline, "quiet", at_once)
+    monkeypatch.setattr(run.Timeline, "follow", at_once)
+    return Show(settings_in(tmp_path / "var"))
+
+
+@pytest.mark.parametrize(("missing", "code"), [([], 0), (["IC-001: debt is missing"], 1)])
+async def test_it_ends_with_1_where_an_expectation_is_not_met(
+    missing: list[str], code: int, show: Show, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def still_unmet(*_: object, **__: object) -> list[str]:
+        return missing
+
+    monkeypatch.setattr(run, "still_unmet", still_unmet)
+
+    assert await show.until_the_end(ends_by_itself=True) == code
+
+    assert all(line in capsys.readouterr().out for line in missing)
+
+
+async def test_a_run_on_the_data_of_an_earlier_one_says_how_to_start_afresh(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def nothing_unmet(*_: object, **__: object) -> list[str]:
+        return []
+
+    monkeypatch.setattr(run, "still_unmet", nothing_unmet)
+    await show.until_the_end(ends_by_itself=True)
+
+    var = tmp_path / "var"
+    assert f"all of them came in an earlier run; to start afresh: make down; rm -r {var}/data {var}/mail" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_demo_begins_in_an_empty_folder_of_its_own(tmp_path: Path) -> None:
+    usual = settings_in(tmp_path / "var")
+    for folder in (usual.var_dir, usual.of_the_demo.var_dir):
+        (folder / "data" / "mongod").mkdir(parents=True)
+        (folder / "mail").mkdir()
+
+    Show(usual.of_the_demo).claim(empties=True)
+
+    assert usual.of_the_demo.jar_cache == usual.jar_cache
+    assert sorted(path.name for path in usual.of_the_demo.var_dir.iterdir()) == ["run"]
+    assert (usual.var_dir / "data" / "mongod").exists()
+
+
+def test_others_find_every_address_in_one_file(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path / "with space")
+    settings.var_dir.mkdir()
+    platform = Platform(settings, print)
+
+    platform._write_environment()
+
+    lines = (settings.var_dir / "platform.env").read_text().splitlines()
+    assert f"KAFKA_BOOTSTRAP=127.0.0.1:{settings.kafka_port}" in lines
+    assert f"INTAKE_URL=http://127.0.0.1:{settings.intake_port}" in lines
+    assert f"SERVICE_TOKEN_FILE='{settings.var_dir}/service-token'" in lines
+    assert {line.partition("=")[0] for line in lines} == {
+        "KAFKA_BOOTSTRAP",
+        "MONGO_URL",
+        "INTAKE_URL",
+        "ROUTING_URL",
+        "SCHEDULING_URL",
+        "NOTIFY_URL",
+        "SMTP_HOST",
+        "SMTP_PORT",
+        "MAIL_FROM",
+        "SERVICE_TOKEN_FILE",
+    }
