@@ -63,7 +63,7 @@ def replay(id_: OneId = None, service: Of = None, all_: All = False) -> None:
     if id_ is None or all_:
         took_effect, _, waiting = _each("replay", id_, service, all_=all_)
         typer.echo(f"{service} processed {took_effect}, {waiting} still wait")
-        raise typer.Exit(bool(waiting))
+        raise typer.Exit(1 if waiting else 0)
     with _holder(id_, service) as (door, letter):
         took_effect = door.post(f"/v1/dead-letters/{id_}/replay")["took_effect"]
     if not took_effect:
@@ -77,7 +77,7 @@ def discard(id_: OneId = None, service: Of = None, all_: All = False) -> None:
     if id_ is None or all_:
         took_effect, obeyed, waiting = _each("discard", id_, service, all_=all_)
         typer.echo(f"{service} gave {obeyed} up and processed {took_effect} parked behind them, {waiting} still wait")
-        raise typer.Exit(bool(waiting))
+        raise typer.Exit(1 if waiting else 0)
     with _holder(id_, service) as (door, _):
         took_effect = door.post(f"/v1/dead-letters/{id_}/discard")["took_effect"]
     typer.echo(f"{door.service} gave it up and processed {took_effect} parked behind it")

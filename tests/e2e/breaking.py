@@ -62,7 +62,8 @@ async def frozen(running: Running, names: Sequence[str]) -> AsyncIterator[None]:
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 class Second(ServiceProcess):

@@ -97,9 +97,8 @@ class Stream:
 
     async def _answered(self, path: str, body: object = None, **headers: str) -> httpx.Response:
         """What intake says to a POST of `body`, or to a GET where there is none, when it is neither away nor busy."""
-        method, content = (
-            ("GET", None) if body is None else ("POST", body if isinstance(body, str) else json.dumps(body))
-        )
+        method = "GET" if body is None else "POST"
+        content = body if isinstance(body, str | None) else json.dumps(body)
         headers = {"Content-Type": "application/json", **headers}
         async with asyncio.timeout(_PATIENCE_SECONDS), httpx.AsyncClient(timeout=_ANSWER_SECONDS) as intake:
             while True:

@@ -85,6 +85,7 @@ async def test_frozen_services_wake_beside_their_successors_and_write_over_nothi
         streaming(running.settings.url_of("intake"), seed="frozen services") as stream,
         AsyncExitStack() as stack,
     ):
+        await asyncio.sleep(chance.uniform(1, 3))
         async with frozen(running, SERVICES):
             seconds = await stack.enter_async_context(seconds_of(running, SERVICES))
             stream.doors += [second.url for second in seconds if second.name == "intake"]

@@ -72,7 +72,7 @@ def imports_router(reception: Reception) -> APIRouter:
     """The route of the import. Its path is to be named as streamed, so that no body limit is put on the whole."""
     router = APIRouter(tags=["cases"], responses=PROBLEM_RESPONSES)
 
-    @router.post(PATH, openapi_extra=_DOCUMENTED, response_class=ImportAnswer)
+    @router.post(PATH, status_code=200, openapi_extra=_DOCUMENTED, response_class=ImportAnswer)
     async def import_cases(request: Request, cause: Annotated[Cause, Depends(cause_of)]) -> Response:
         """Take cases in. Each line needs a `source_reference`; a line that came before is answered `unchanged`."""
         media_type = request.headers.get("content-type")

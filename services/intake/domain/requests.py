@@ -175,8 +175,8 @@ class NewCase(Said):
 
 
 class Amendment(Said):
-    """What changed: absent or null means as before; `concerns` are added to those the case has; a note to one that it has
-    already takes the place of the earlier note."""
+    """What changed: absent or null means as before; `concerns` are added to those the case has; a note to one
+    that it has already takes the place of the earlier note."""
 
     municipality: Municipality | None = None
     languages: Languages | None = None

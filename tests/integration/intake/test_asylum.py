@@ -5,6 +5,8 @@ from typing import Any
 from running_intake import Intake
 from sample_bodies import a_body, a_concern, a_reference
 
+from shared.contracts.base import new_id
+
 SECRET = "Dublin-Bescheid"
 ASKED = a_concern("asylum", note=SECRET)
 
@@ -62,3 +64,18 @@ async def test_an_amendment_asks_in_vain_as_well(intake: Intake) -> None:
     assert response.json()["redirected"]["to"] == "own_social_worker"
     assert [concern["code"] for concern in response.json()["concerns"]] == ["german_course"]
     assert without_counters(await intake.stored()) == without_counters(before)
+
+
+async def test_whoever_amends_in_vain_is_pointed_elsewhere_all_the_same(intake: Intake) -> None:
+    case_id = (await intake.http.post("/v1/cases", json=a_body())).json()["case_id"]
+    await intake.http.post(f"/v1/cases/{case_id}/withdraw", json={"reason": "by_person"})
+    counted = await redirected(intake)
+
+    for id_, status in ((case_id, 409), (new_id(), 404)):
+        answer = await intake.http.post(f"/v1/cases/{id_}/amend", json={"concerns": [ASKED]})
+        other = await intake.http.post(f"/v1/cases/{id_}/amend", json={"urgency": "soon"})
+
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert answer.json()["redirected"]["to"] == "own_social_worker"
+        assert "redirected" not in other.json()
+    assert await redirected(intake) == counted + 2

@@ -39,6 +39,11 @@ BAD: dict[str, tuple[bytes, int, str]] = {
         422,
         "/legal_basis/covers_partners",
     ),
+    "covers nobody known": (
+        raw(legal_basis={"kind": "consent", "covers_partners": ["awo", "olena-beispiel-geb-1990"]}),
+        422,
+        "/legal_basis/covers_partners/1",
+    ),
     "received in the past": (raw(received_at="2017-02-01T10:00:00Z"), 422, "/received_at"),
     "received without a zone": (raw(received_at="2017-02-01T10:00:00", channel="import"), 422, "/received_at"),
     "duplicate concern": (raw(concerns=[a_concern(), a_concern(note="again")]), 422, "/concerns/1"),

@@ -14,6 +14,8 @@ from shared.contracts.routing import CaseProgressed, Standing
 from shared.envelope import Cause
 from shared.pipeline.decisions import Command, Received
 
+STAFF = ["referrer.staff_id", "referrer.organisation"]
+
 
 async def opened(intake: Intake, **said: Any) -> dict[str, Any]:
     answer: dict[str, Any] = (await intake.http.post("/v1/cases", json=a_body(**said))).json()
@@ -96,6 +98,52 @@ async def test_a_case_is_found_by_the_sender_s_reference(intake: Intake) -> None
     assert [shown["case_id"] for shown in found["cases"]] == [case["case_id"]]
 
 
+async def test_staff_ids_are_their_organisation_s_own(intake: Intake) -> None:
+    staff = a_reference()
+    ids = {
+        organisation: (await opened(intake, referrer={"organisation": organisation, "staff_id": staff}))["case_id"]
+        for organisation in ("Jobcenter", "Jugendamt")
+    }
+
+    async def listed(**query: str) -> set[str]:
+        found = (await intake.http.get("/v1/cases", params={"referrer": staff, **query})).json()
+        return {shown["case_id"] for shown in found["cases"]}
+
+    assert await listed() == set(ids.values())
+    assert await listed(organisation="Jugendamt") == {ids["Jugendamt"]}
+    indexes = await intake.database["cases"].index_information()
+    assert any([field for field, _ in index["key"]][:2] == STAFF for index in indexes.values())
+
+
+async def test_a_case_id_may_be_written_in_capitals(intake: Intake) -> None:
+    case_id = (await opened(intake))["case_id"]
+    path = f"/v1/cases/{case_id.upper()}"
+
+    answers = [
+        await intake.http.get(path),
+        await intake.http.post(f"{path}/amend", json={"urgency": "soon"}),
+        await intake.http.post(f"{path}/withdraw", json={"reason": "by_person"}),
+    ]
+
+    assert [answer.json()["case_id"] for answer in answers] == [case_id] * 3
+
+
+async def test_a_note_to_a_known_concern_is_kept_in_the_vault(intake: Intake) -> None:
+    case = await opened(intake)
+    change = {"concerns": [a_concern(note="nur abends")]}
+
+    for _ in range(2):
+        assert (await intake.http.post(f"/v1/cases/{case['case_id']}/amend", json=change)).status_code == 200
+
+    [person] = await intake.database["persons"].find({"case_id": case["case_id"]}).to_list(None)
+    assert person["notes"]["concerns"] == {case["concerns"][0]["concern_id"]: "nur abends"}
+    assert await events_of(intake, case["case_id"]) == ["opened"]
+
+
+async def test_the_methods_of_a_path_are_all_named(intake: Intake) -> None:
+    assert (await intake.http.put("/v1/cases")).headers["allow"] == "GET, POST"
+
+
 async def test_a_list_of_everything_is_refused(intake: Intake) -> None:
     for query in ({}, {"referrer": "sw-001", "limit": "1000"}, {"referrer": "sw-001", "cursor": "x"}):
         assert (await intake.http.get("/v1/cases", params=query)).status_code == 422
@@ -126,6 +174,7 @@ async def test_an_amendment_that_does_not_fit_is_named(intake: Intake) -> None:
     for change, pointer in (
         ({}, ""),
         ({"municipality": "Frankfurt"}, "/municipality"),
+        ({"legal_basis": {"kind": "consent", "covers_partners": ["olena"]}}, "/legal_basis/covers_partners/0"),
         ({"concerns": [a_concern(for_person="p9")]}, "/concerns/0/for_person"),
         ({"concerns": [a_concern("debt"), a_concern("debt")]}, "/concerns/1"),
     ):

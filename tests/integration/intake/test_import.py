@@ -65,6 +65,25 @@ async def test_good_lines_are_kept_and_bad_ones_named(intake: Intake) -> None:
     assert first[6]["redirected"]["to"] == "own_social_worker"
 
 
+async def test_only_lines_of_json_are_read(intake: Intake) -> None:
+    async def status(media_type: str) -> int:
+        headers = {"Content-Type": media_type}
+        answer = await intake.http.post("/v1/cases:import", content=a_line().encode(), headers=headers)
+        return answer.status_code
+
+    refused = ("application/json", "text/csv", "application/x-www-form-urlencoded")
+    assert [await status(media_type) for media_type in refused] == [415, 415, 415]
+    assert [await status(read) for read in ("Application/X-NDJSON; charset=utf-8", "application/jsonl")] == [200, 200]
+
+
+async def test_a_line_that_covers_an_unknown_partner_is_rejected(intake: Intake) -> None:
+    [outcome] = await outcomes(
+        intake, "\ufeff" + a_line(legal_basis={"kind": "consent", "covers_partners": ["olena-beispiel"]})
+    )
+
+    assert outcome["problem"]["errors"][0]["pointer"] == "/legal_basis/covers_partners/0"
+
+
 async def test_a_line_with_another_body_under_a_known_reference_is_rejected(intake: Intake) -> None:
     line = json.loads(a_line())
 

@@ -43,6 +43,20 @@ async def test_the_same_request_gets_the_same_answer(intake: Intake, by: str) ->
     assert await intake.database["outbox"].count_documents({"stream": case_id}) == 1
 
 
+async def test_a_key_that_came_with_a_known_reference_is_remembered(intake: Intake) -> None:
+    headers = {"Idempotency-Key": a_reference()}
+    known, other = a_body(source_reference=a_reference()), a_body(source_reference=a_reference())
+
+    first = await intake.http.post("/v1/cases", json=known)
+    again = [await intake.http.post("/v1/cases", json=known, headers=headers) for _ in range(2)]
+    misused = await intake.http.post("/v1/cases", json=other, headers=headers)
+
+    assert [answer.json() for answer in again] == [first.json()] * 2
+    assert misused.status_code == 422
+    assert misused.json()["errors"][0]["parameter"] == "Idempotency-Key"
+    assert await intake.database["cases"].count_documents({"source_reference": other["source_reference"]}) == 0
+
+
 async def test_a_key_is_its_sender_s_own(intake: Intake) -> None:
     headers = {"Idempotency-Key": a_reference()}
     elsewhere = {"organisation": "Jobcenter", "staff_id": "sw-002"}

@@ -264,6 +264,40 @@ async def test_the_command_line_lists_shows_and_replays(
     assert await effects_of(trial, case_id) == [first.id, second.id]
 
 
+async def test_the_command_line_says_that_there_are_more(
+    trial: Trial, http: httpx.AsyncClient, typed_beside: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await set_aside(trial, http, Written(behaviour=RAISES), Written(behaviour=RAISES))
+    complete = await typed_beside("dead-letters", "list", "--service", "routing")
+    monkeypatch.setattr("shared.web.operators.DEAD_LETTERS", 1)
+
+    cut = await typed_beside("dead-letters", "list", "--service", "routing")
+
+    assert "and more" not in complete.stdout
+    assert cut.stdout.splitlines()[-1] == "… and more of routing, which shows its 1 oldest"
+
+
+async def test_all_are_replayed_in_order_of_arrival_beyond_what_one_answer_shows(
+    trial: Trial, http: httpx.AsyncClient, typed_beside: Typed, mended: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [new_id(), new_id()]
+    broken = Written()
+    broken.value = b"{"
+    events = [Written(cases[0], behaviour=RAISES), Written(cases[0]), broken, Written(cases[1], behaviour=RAISES)]
+    await set_aside(trial, http, *events)
+    monkeypatch.setattr("shared.web.operators.DEAD_LETTERS", 1)
+    mended()
+
+    replayed = await typed_beside("dead-letters", "replay", "--all", "--service", "routing")
+    discarded = await typed_beside("dead-letters", "discard", "--all", "--service", "routing")
+
+    assert (replayed.exit_code, replayed.stdout.splitlines()[-1]) == (1, "routing processed 3, 1 still wait")
+    assert [await effects_of(trial, case_id) for case_id in cases] == [[events[0].id, events[1].id], [events[3].id]]
+    gave_up = "routing gave 1 up and processed 0 parked behind them, 0 still wait"
+    assert (discarded.exit_code, discarded.stdout.splitlines()[-1]) == (0, gave_up)
+    assert await open_letters(http) == []
+
+
 async def test_a_trace_tells_what_happened(trial: Trial, http: httpx.AsyncClient, typed_beside: Typed) -> None:
     case_id = new_id()
     await trial.write(Written(case_id))

@@ -158,6 +158,18 @@ def test_an_amendment_that_came_before_changes_nothing() -> None:
     assert amended(once, urgency="urgent", concerns=[a_concern("debt")]) == Decision()
 
 
+def test_a_note_to_a_known_concern_is_kept_and_no_event() -> None:
+    case = an_open_case(concerns=[a_concern("debt"), a_concern()])
+    debt = case.concerns[0].concern_id
+
+    decision = amended(case, concerns=[a_concern("debt", note="Strom")])
+
+    assert decision.events == ()
+    assert decision.state is not None
+    assert decision.state.concerns == case.concerns
+    assert decision.state.changed_records == ({"_id": case.person_id, f"notes.concerns.{debt}": "Strom"},)
+
+
 def test_a_new_contact_is_no_event() -> None:
     case = an_open_case()
 

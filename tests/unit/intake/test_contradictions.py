@@ -9,7 +9,7 @@ from services.intake.domain.contradictions import contradictions_in
 
 
 def places(*, imported: bool = False, **said: Any) -> list[str]:
-    return [fault.where for fault in contradictions_in(a_case(**said), NOW, imported=imported)]
+    return [fault.where for fault in contradictions_in(a_case(**said), NOW, imported=imported, partners=("awo", "vhs"))]
 
 
 def test_a_plain_case_has_none() -> None:
@@ -29,6 +29,10 @@ def test_a_plain_case_has_none() -> None:
         ({"concerns": [a_concern(), a_concern("debt"), a_concern()]}, "/concerns/2"),
         ({"legal_basis": {"kind": "consent", "given_on": "2026-11-24"}}, "/legal_basis/given_on"),
         ({"legal_basis": {"kind": "consent", "withdrawn_on": "2026-11-24"}}, "/legal_basis/withdrawn_on"),
+        (
+            {"legal_basis": {"kind": "consent", "covers_partners": ["awo", "olena-beispiel-geb-1990"]}},
+            "/legal_basis/covers_partners/1",
+        ),
         ({"received_at": "2017-02-10T08:46:27+01:00"}, "/received_at"),
     ],
 )

@@ -26,6 +26,13 @@ async def test_a_line_may_come_in_pieces(size: int) -> None:
     assert found == [(1, b"ab"), (3, b" c\r"), (4, b"de")]
 
 
+@pytest.mark.parametrize("size", [1, 2, 100])
+async def test_a_byte_order_mark_is_left_out(size: int) -> None:
+    for content, lines in ((b"a\nb", [(1, b"a"), (2, b"b")]), (b"a", [(1, b"a")]), (b"", [])):
+        marked = b"\xef\xbb\xbf" + content
+        assert await lines_of(*(marked[start : start + size] for start in range(0, len(marked), size))) == lines
+
+
 async def test_an_endless_line_costs_no_memory() -> None:
     chunk = b"x" * BODY_BYTES
     tracemalloc.start()

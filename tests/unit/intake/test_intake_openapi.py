@@ -3,15 +3,19 @@
 from typing import Any, cast
 
 from fastapi import FastAPI
+from intake_builders import an_open_case
 
 from services.intake.api.cases import cases_router
 from services.intake.api.imports import imports_router
 from services.intake.api.persons import persons_router
+from services.intake.domain.views import shown
+from shared.web.equipment import equip
 
 
 def the_document() -> dict[str, Any]:
     nothing = cast(Any, None)
     app = FastAPI()
+    equip(app, dict)
     for router in (cases_router(nothing, nothing, nothing), imports_router(nothing), persons_router(nothing, "token")):
         app.include_router(router)
     return app.openapi()
@@ -28,7 +32,48 @@ def test_a_body_that_the_endpoint_reads_itself_is_documented_without_references(
 
 
 def test_every_route_documents_its_problems() -> None:
-    for path in the_document()["paths"].values():
+    paths = the_document()["paths"]
+    for path in (path for name, path in paths.items() if name.startswith("/v1/")):
         for operation in path.values():
             assert "application/problem+json" in operation["responses"]["default"]["content"]
             assert "422" not in operation["responses"]
+
+
+def answers(path: str, method: str, status: int = 200) -> dict[str, Any]:
+    [(media_type, content)] = the_document()["paths"][path][method]["responses"][str(status)]["content"].items()
+    return {"media_type": media_type, "properties": sorted(content["schema"].get("properties", ()))}
+
+
+def test_every_answer_is_documented() -> None:
+    as_json = {"media_type": "application/json"}
+    opened = ["case_id", "concerns", "persons", "redirected"]
+    assert answers("/v1/cases", "post", 201) == {**as_json, "properties": opened}
+    assert answers("/v1/cases", "post", 200) == {**as_json, "properties": ["case_id", "redirected"]}
+    assert answers("/v1/cases", "get") == {**as_json, "properties": ["cases", "next"]}
+    assert "redirected" in answers("/v1/cases/{case_id}/amend", "post")["properties"]
+    outcome = ["case_id", "line", "problem", "redirected", "status"]
+    assert answers("/v1/cases:import", "post") == {"media_type": "application/x-ndjson", "properties": outcome}
+    assert answers("/metrics", "get")["media_type"].startswith("text/plain")
+    assert answers("/health/ready", "get", 503) == {
+        "media_type": "application/problem+json",
+        "properties": ["checks"],
+    }
+    imports = the_document()["paths"]["/v1/cases:import"]["post"]["responses"]["200"]["description"]
+    assert "at most 100 lines" in imports
+
+
+def test_a_case_is_documented_as_it_is_shown() -> None:
+    documented = the_document()["paths"]["/v1/cases/{case_id}"]["get"]["responses"]["200"]["content"]
+    view = shown(an_open_case())
+
+    schema = documented["application/json"]["schema"]
+    assert set(schema["properties"]) == set(view)
+    assert set(schema["properties"]["concerns"]["items"]["properties"]) == set(view["concerns"][0])
+
+
+def test_what_needs_the_token_says_so() -> None:
+    document = the_document()
+
+    [scheme] = document["paths"]["/v1/persons:batchGet"]["post"]["security"]
+    assert document["components"]["securitySchemes"][next(iter(scheme))]["scheme"] == "bearer"
+    assert "security" not in document["paths"]["/v1/cases"]["post"]

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from shared import logs
+from shared.web import access
 
 
 @pytest.fixture
@@ -17,7 +18,8 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     logs.configure("intake", "json", stream)
-    monkeypatch.setattr(logs, "log", structlog.get_logger())  # the one in use keeps the stream of its first line
+    for module in (access, logs):  # the one in use keeps the stream of its first line
+        monkeypatch.setattr(module, "log", structlog.get_logger())
     yield stream
     structlog.reset_defaults()
     root.handlers[:] = handlers

@@ -3,11 +3,12 @@
 import io
 import json
 from collections.abc import AsyncIterator
+from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.mongo import UnavailableError
 from shared.web.bodies import read_json
@@ -23,13 +24,25 @@ class Note(BaseModel):
     count: int = 0
 
 
+class Notes(BaseModel):
+    notes: Annotated[tuple[Note, ...], Field(min_length=1)]
+
+
 def an_app() -> FastAPI:
-    app = FastAPI()
+    app = FastAPI(redirect_slashes=False)
+    router = APIRouter()
     equip(app, lambda: {"group": False})
 
     @app.post("/notes")
     async def take(request: Request) -> dict[str, str]:
         return {"text": (await read_json(request, Note)).text}
+
+    @app.post("/lists")
+    async def take_list(request: Request) -> None:
+        await read_json(request, Notes)
+
+    @router.delete("/notes")
+    async def delete() -> None: ...
 
     @app.get("/notes")
     async def look_up(limit: int) -> dict[str, int]:
@@ -43,6 +56,7 @@ def an_app() -> FastAPI:
     async def find_store_away() -> None:
         raise UnavailableError("AutoReconnect")
 
+    app.include_router(router)
     return app
 
 
@@ -100,6 +114,14 @@ async def test_a_wrong_value_is_not_repeated(client: httpx.AsyncClient) -> None:
     assert problem["errors"] == [{"pointer": "/count", "detail": "Input should be a valid integer"}]
 
 
+async def test_a_list_with_a_wrong_member_is_not_too_short_besides(client: httpx.AsyncClient) -> None:
+    wrong = problem_in(await client.post("/lists", json={"notes": [{"text": 5}]}), 422)
+    empty = problem_in(await client.post("/lists", json={"notes": []}), 422)
+
+    assert [error["pointer"] for error in wrong["errors"]] == ["/notes/0/text"]  # type: ignore[attr-defined]
+    assert [error["pointer"] for error in empty["errors"]] == ["/notes"]  # type: ignore[attr-defined]
+
+
 async def test_a_parameter_is_named(client: httpx.AsyncClient) -> None:
     problem = problem_in(await client.get("/notes", params={"limit": SECRET}), 422)
 
@@ -141,6 +163,13 @@ async def test_a_wrong_method_is_told_the_right_ones(client: httpx.AsyncClient) 
 
     problem_in(response, 405)
     assert response.headers["allow"] == "GET"
+    of_several = await client.put("/notes")
+    problem_in(of_several, 405)
+    assert of_several.headers["allow"] == "DELETE, GET, POST"
+
+
+async def test_a_path_with_a_slash_too_many_leads_nowhere(client: httpx.AsyncClient) -> None:
+    problem_in(await client.post("/notes/", json={"text": "a"}), 404)
 
 
 async def test_a_store_that_is_away_may_be_asked_again(client: httpx.AsyncClient) -> None:
@@ -160,8 +189,14 @@ async def test_an_error_of_ours_reveals_nothing(client: httpx.AsyncClient, lines
     assert answered["correlation_id"] == failed["correlation_id"]
 
 
-async def test_a_service_that_is_not_ready_says_which_check_fails(client: httpx.AsyncClient) -> None:
+async def test_a_service_that_is_not_ready_says_which_check_fails(
+    client: httpx.AsyncClient, lines: io.StringIO
+) -> None:
     assert problem_in(await client.get("/health/ready"), 503)["checks"] == {"group": False}
+    await client.get("/health/unknown")
+
+    [line] = map(json.loads, lines.getvalue().splitlines())
+    assert line["status"] == 404
 
 
 async def test_a_service_is_alive_and_shows_its_figures(client: httpx.AsyncClient) -> None:

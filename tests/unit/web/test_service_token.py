@@ -24,7 +24,15 @@ def test_the_token_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("header", "status"),
-    [("Bearer right", 200), ("Bearer wrong", 401), ("right", 401), ("", 401), ("Bearer rightö", 401)],
+    [
+        ("Bearer right", 200),
+        ("bearer right", 200),
+        ("BEARER right", 200),
+        ("Bearer wrong", 401),
+        ("right", 401),
+        ("", 401),
+        ("Bearer rightö", 401),
+    ],
 )
 async def test_only_the_right_token_opens(header: str, status: int) -> None:
     app = FastAPI()
