@@ -16,7 +16,7 @@ from shared.envelope import UnreadableError, is_id, unwrap
 from wegweiser.addresses import Bus, found
 from wegweiser.bus import ask
 from wegweiser.live import live_records
-from wegweiser.wording import plain, sentence
+from wegweiser.wording import TIMES, plain, sentence
 
 _COLOURS: Final = {"intake": "green", "routing": "cyan", "scheduling": "magenta", "notify": "blue", "partner": "yellow"}
 _NO_ID: Final = "-" * 36
@@ -36,7 +36,7 @@ def tail(
 async def follow(bootstrap: str, console: Console, *, from_start: bool) -> None:
     """Print every record of every topic."""
     async with live_records(bootstrap, from_start=from_start) as records:
-        typer.echo("listening", err=True)  # what happens from now on is shown
+        typer.echo(f"listening; {TIMES}", err=True)  # what happens from now on is shown
         async for record in records:
             console.print(line_of(record), soft_wrap=True)
 

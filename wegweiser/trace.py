@@ -14,6 +14,7 @@ from shared.topics import owner_of, partner_topics
 from wegweiser.addresses import stop
 from wegweiser.chronicle import Entry, entry_of, in_order
 from wegweiser.doors import Door, NoAnswerError, RefusedError, doors
+from wegweiser.wording import TIMES
 
 
 def trace(case: Annotated[str, typer.Argument(help="case id, or the reference of the system that sent it")]) -> None:
@@ -26,7 +27,7 @@ def trace(case: Annotated[str, typer.Argument(help="case id, or the reference of
         if not any(stories.values()):
             stories = {id_: _story(id_, asked, silent) for id_ in _cases_named(case, asked, silent)}
     for id_, lines in stories.items():
-        console.print(Text(f"case {id_}", style="bold"), soft_wrap=True)
+        console.print(Text.assemble((f"case {id_}", "bold"), (f"  {TIMES}", "dim")), soft_wrap=True)
         for line in lines:
             console.print(line, soft_wrap=True)
     for why in silent.values():

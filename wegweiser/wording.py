@@ -27,7 +27,8 @@ from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled,
 
 OFFICE: Final = "the office"
 _HERE: Final = ZoneInfo("Europe/Berlin")
-"""Appointments are told in the time that is on the wall; they say so where other times beside them are UTC."""
+TIMES: Final = f"times in UTC, of appointments in local time ({_HERE.key})"
+"""Appointments are told in the time that is on the wall."""
 
 
 def sentence(event: Event) -> str:
@@ -104,4 +105,4 @@ def _counted(number: int, thing: str) -> str:
 
 
 def _local(moment: datetime) -> str:
-    return moment.astimezone(_HERE).strftime("%Y-%m-%d %H:%M local time")
+    return moment.astimezone(_HERE).strftime("%Y-%m-%d %H:%M")

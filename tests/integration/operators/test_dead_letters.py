@@ -306,6 +306,7 @@ async def test_a_trace_tells_what_happened(trial: Trial, http: httpx.AsyncClient
     traced = await typed_beside("trace", case_id)
 
     [line] = [line for line in traced.stdout.splitlines() if trial.names.outgoing in line]
+    assert "of appointments in local time (Europe/Berlin)" in traced.stdout
     assert "routing" in line
     assert f"{trial.names.partner} is told that the case was withdrawn by sender" in line
 

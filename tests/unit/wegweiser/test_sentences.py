@@ -28,7 +28,7 @@ from wegweiser.wording import sentence
         ),
         (
             ReferralScheduled.model_construct(partner_id="awo", starts_at=datetime(2026, 7, 1, 7, tzinfo=UTC)),
-            "awo is told of the appointment on 2026-07-01 09:00 local time",
+            "awo is told of the appointment on 2026-07-01 09:00",
         ),
     ],
 )
