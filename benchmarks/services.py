@@ -1,6 +1,5 @@
 """The four services as processes of their own, started by the command an operator types."""
 
-import http.client
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,19 +17,7 @@ _PAGE_KIB: Final = 4
 
 
 class Measured(ServiceProcess):
-    """A service whose readiness is asked for as cheaply as can be, since it is timed."""
-
-    def is_ready(self) -> bool:
-        """Whether `/health/ready` answers 200."""
-        [port] = self._ports
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-        try:
-            connection.request("GET", "/health/ready")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except OSError:
-            return False
-        finally:
-            connection.close()
+    """A service that can be asked what it holds and uses."""
 
     @property
     def resident_megabytes(self) -> float:

@@ -26,7 +26,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 def is_id(text: str | None) -> bool:
     """Whether `text` is an id of our shape (a lower-case UUID)."""
-    return text is not None and _UUID.match(text) is not None
+    return text is not None and _UUID.fullmatch(text) is not None
 
 
 def new_traceparent(parent: str | None = None) -> str:
@@ -36,7 +36,7 @@ def new_traceparent(parent: str | None = None) -> str:
 
 def traceparent_of(parent: str | None, span: str) -> str:
     """The `traceparent` of the span with these 16 hexadecimal digits."""
-    if parent and TRACEPARENT.match(parent):
+    if parent and TRACEPARENT.fullmatch(parent):
         return f"{parent[:36]}{span}{parent[52:]}"
     return f"00-{secrets.token_hex(16)}-{span}-01"
 
@@ -163,6 +163,6 @@ def _envelope(topic: str, attributes: dict[str, str], data: bytes) -> Envelope:
     cause = Cause(
         id=own_id,
         correlation_id=correlation_id if is_id(correlation_id) and not outside else "",
-        traceparent=traceparent if TRACEPARENT.match(traceparent) else "",
+        traceparent=traceparent if TRACEPARENT.fullmatch(traceparent) else "",
     )
     return Envelope(id=id_, source=source, type=type_, sequence=int(sequence), cause=cause, data=data)

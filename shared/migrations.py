@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure
 
-from shared.mongo import Database, UnavailableError, translated
+from shared.mongo import Database, LostRaceError, UnavailableError, translated
 
 log = structlog.get_logger()
 
@@ -34,8 +34,8 @@ async def migrate(database: Database, migrations: Sequence[Migration]) -> None:
         try:
             async with translated():
                 await _apply(database, migrations)
-        except UnavailableError as error:
-            log.warning("store_unreachable", error=str(error))
+        except (UnavailableError, LostRaceError) as error:
+            log.warning("store_not_ready", error=str(error))
             await asyncio.sleep(0.5)
         else:
             return

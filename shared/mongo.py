@@ -34,8 +34,8 @@ _DUPLICATE_KEY: Final = 11000
 _WRITE_CONFLICT: Final = 112
 _AT_ONCE: Final = frozenset({_WRITE_CONFLICT, 246})
 """Another writer, or a collection or index that was made a moment ago (SnapshotUnavailable)."""
-_NOT_THE_RECORDS_FAULT: Final = frozenset({13, 18, 50, 89, 91, 189, 251, 262, 9001, 10107, 11600, 11602, 13435, 13436})
-"""Missing rights, sign-in, time limits, shutdowns, changes of the primary: repeating later helps, halving does not."""
+_THE_DOCUMENTS_FAULT: Final = frozenset({2, 9, 14, 15, 17, 22, 28, 40, 52, 56, 57, 66, 121, 10334, 17280, 17419, 17420})
+"""Bad values, types, names, sizes and broken validation rules; whatever else a server says may pass with time."""
 
 
 class StoreError(Exception):
@@ -86,7 +86,7 @@ def translate(error: Exception) -> StoreError:
         if codes & {_DUPLICATE_KEY, _WRITE_CONFLICT}:
             lost = KeyTakenError if _WRITE_CONFLICT not in codes else LostRaceError
             return lost(f"{name}: codes {sorted(map(str, codes))}")
-        if codes and not codes & _NOT_THE_RECORDS_FAULT:
+        if codes and codes <= _THE_DOCUMENTS_FAULT:
             return RefusedError(f"{name}: codes {sorted(map(str, codes))}")
         return UnavailableError(f"{name}: codes {sorted(map(str, codes))}")
     if isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError"):
@@ -101,9 +101,9 @@ def translate(error: Exception) -> StoreError:
     if isinstance(error, OperationFailure):
         if error.code == _WRITE_CONFLICT:
             return LostRaceError(f"{name}: code {error.code}")
-        if error.code in _NOT_THE_RECORDS_FAULT:
-            return UnavailableError(f"{name}: code {error.code}")
-        return RefusedError(f"{name}: code {error.code}")
+        if error.code in _THE_DOCUMENTS_FAULT:
+            return RefusedError(f"{name}: code {error.code}")
+        return UnavailableError(f"{name}: code {error.code}")
     return UnavailableError(name)
 
 

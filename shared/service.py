@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol
@@ -113,6 +114,7 @@ class Service(Generic[S]):
                 await worker.start()
         except Exception:
             log.exception("service_not_started")
+            signal.raise_signal(signal.SIGTERM)  # whoever started us shall see it; waiting would not mend it
             raise
         settle()
         self._started = True

@@ -12,7 +12,8 @@ DAY: Final = 24 * 60 * 60 * 1000
 RETENTION_MS: Final = 29 * DAY
 """Every topic: long enough for a partner that is down for two weeks. The broker drops whole segments, each up to a day
 long, so no record outlasts 30 days, the longest time that pseudonymous data may stay on the bus."""
-_KEPT: Final = {"retention.ms": str(RETENTION_MS), "segment.ms": str(DAY)}
+_KEPT: Final = {"retention.ms": str(RETENTION_MS), "segment.ms": str(DAY), "message.timestamp.type": "LogAppendTime"}
+"""The broker's clock counts: a writer's own could outlast the retention or hide a record from a rewind."""
 PARTITIONS: Final = 6
 SERVICES: Final = ("intake", "routing", "scheduling", "notify")
 
@@ -31,7 +32,7 @@ class Topic:
 
 def owner_of(topic: str) -> str | None:
     """The partner a topic belongs to: on its replies topic the only sender that is believed."""
-    match = _OWNER.match(topic)
+    match = _OWNER.fullmatch(topic)
     return match[1] if match else None
 
 

@@ -1,15 +1,19 @@
 """Cases with their messages in MongoDB."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
+from pydantic import ValidationError
 from pymongo import ASCENDING
 
 from services.notify.domain import NotifiedCase
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, translated
 from shared.pipeline.states import MongoStates
+
+log = structlog.get_logger()
 
 CASES: Final = "cases"
 
@@ -30,7 +34,15 @@ class NotifiedCases(MongoStates[NotifiedCase]):
         """The cases with something to do, the longest waiting first."""
         async with translated():
             found = self._collection.find({"next_at": {"$lte": now}}).sort("next_at", ASCENDING).limit(at_most)
-            return [self.decoded(document) async for document in found]
+            return [case async for document in found if (case := self._readable(document))]
+
+    def _readable(self, document: Mapping[str, Any]) -> NotifiedCase | None:
+        """None where only a newer version of the service understands the case; that one takes care of it."""
+        try:
+            return self.decoded(document)
+        except ValidationError:
+            log.warning("case_unreadable", case_id=document["_id"])
+            return None
 
 
 async def _create(database: Database) -> None:

@@ -24,7 +24,7 @@ from services.notify.transport import NotSentError, Transport, UnreachableError
 from shared.contracts.base import CaseId, Language, PersonId, new_id
 from shared.contracts.codes import MessageOutcome
 from shared.mongo import UnavailableError
-from shared.pipeline.decisions import Command, Done, Outcome
+from shared.pipeline.decisions import Command, Done, Failed, Outcome
 from shared.pipeline.engine import utc_now
 
 log = structlog.get_logger()
@@ -205,7 +205,9 @@ class Sender:
         ]
         while True:
             try:
-                await self._handle(commands)
+                for outcome in await self._handle(commands):
+                    if isinstance(outcome, Failed):
+                        raise outcome.error
             except UnavailableError as error:
                 if self._stopping.is_set():
                     raise

@@ -58,12 +58,15 @@ class Decision(Generic[S]):
     """What follows: the new state (None: unchanged) and the events to tell.
 
     `answer` is what a repeated HTTP request is answered with; `aside` is a document of the set-aside collection.
+    `apart` says that the events belong to no case: they carry neither its number nor its threads, which the one who is
+    told must not learn.
     """
 
     state: S | None = None
     events: tuple[Event, ...] = ()
     answer: Mapping[str, Any] | None = None
     aside: Mapping[str, Any] | None = None
+    apart: bool = False
 
 
 Decide = Callable[[S | None, datetime], Decision[S]]

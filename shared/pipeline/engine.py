@@ -99,7 +99,10 @@ class Engine(Generic[S]):
             else:
                 return plan.outcomes, streams
         if len(commands) == 1:
-            raise UnavailableError("a single command lost every race")
+            lost = UnavailableError("a single command lost every race")
+            if commands[0].fallback is not None:
+                raise lost
+            return [Failed(lost)], set()  # whoever asked hears of it; what the others asked is stored
         half = len(commands) // 2
         first, first_streams = await self.run(commands[:half])
         second, second_streams = await self.run(commands[half:])
@@ -187,6 +190,8 @@ class Engine(Generic[S]):
     def _numbered(
         command: Command[S], decision: Decision[S], state: S | None, stream: str | None, now: datetime
     ) -> tuple[list[Row], S | None]:
+        if decision.apart:
+            state = stream = None
         after = decision.state if decision.state is not None else state
         cause = command.cause
         number = 0

@@ -29,6 +29,7 @@ from shared.mongo import Database, StoreError, translated
 log = structlog.get_logger()
 
 OUTBOX: Final = "outbox"
+_THE_ROWS_FAULT: Final = frozenset({"MessageSizeTooLargeError", "RecordListTooLargeError"})
 BATCH_BYTES: Final = 512 * 1024
 """What is sent to a partition at once; with the client's 16 KiB a full batch of ours takes dozens of round trips."""
 Row = dict[str, Any]
@@ -64,7 +65,8 @@ class Publisher:
     """Seconds the broker may take to acknowledge before a topic's rows are left to the sweep, and to say good-bye."""
     FIRST_LOOK: Final = 1.0
     """Seconds to wait for a topic never seen before."""
-    BLOCKED_FOR: Final = 20.0
+    BLOCKED_FOR: Final = 5.0
+    """Seconds until the sweep tries a topic again."""
     """Seconds an unwritable topic is left alone at most; at first an eighth of it, since brokers are soon back."""
     AT_ONCE: Final = 2000
     REMEMBERED: Final = 10_000
@@ -128,10 +130,16 @@ class Publisher:
         self._wake.set()
 
     async def publish(self, streams: Collection[str]) -> None:
-        """Send the unsent rows of these streams; what cannot be sent now stays for the sweep."""
+        """Send the unsent rows of these streams; what cannot be sent now stays for the sweep.
+
+        A topic that could not be written is left out here until the sweep has written to it, so nobody waits for it.
+        """
+        await self._publish(streams, without=list(self._blocked))
+
+    async def _publish(self, streams: Collection[str], *, without: list[str]) -> None:
         if not streams:
             return
-        query = {"unsent": True, "stream": {"$in": list(streams)}, "topic": {"$nin": self._blocked_topics()}}
+        query = {"unsent": True, "stream": {"$in": list(streams)}, "topic": {"$nin": without}}
         async with translated():
             rows = await self._rows.find(query).sort("sequence", ASCENDING).to_list(None)
         lanes: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
@@ -195,7 +203,7 @@ class Publisher:
                 refused[type(future.exception()).__name__] += 1
         if refused:
             log.warning("rows_refused", topic=topic, errors=dict(refused))
-            if not acknowledged:
+            if not acknowledged and not refused.keys() <= _THE_ROWS_FAULT:
                 self._block(topic, *refused)
         return acknowledged
 
@@ -214,6 +222,7 @@ class Publisher:
         log.warning("topic_unwritable", topic=topic, errors=errors)
 
     async def _mark_sent(self, topic: str, ids: list[str]) -> None:
+        self._blocked.pop(topic, None)
         PUBLISHED.labels(topic).inc(len(ids))
         await self._mark(ids)
         self._just_sent.update(dict.fromkeys(ids))
@@ -260,7 +269,7 @@ class Publisher:
             late = {"unsent": True, "time": {"$lt": now - self.SWEEP_AGE}, "topic": {"$nin": self._blocked_topics()}}
             rows = await self._rows.find(late, {"stream": 1}).sort("time", ASCENDING).limit(self.AT_ONCE).to_list(None)
         await self._mark([row["_id"] for row in rows if row["_id"] in self._just_sent])
-        await self.publish({row["stream"] for row in rows})
+        await self._publish({row["stream"] for row in rows}, without=self._blocked_topics())
 
 
 async def until_reachable(connect: Callable[[], Awaitable[None]]) -> None:

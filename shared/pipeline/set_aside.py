@@ -4,6 +4,7 @@ The bytes may hold names, so they stay in the service's own collection; the dead
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ SET_ASIDE: Final = "set_aside"
 OPEN: Final = "open"
 REPLAYED: Final = "replayed"
 DISCARDED: Final = "discarded"
+LARGEST: Final = 12 * 1024 * 1024
+"""Bytes of a record that are kept; MongoDB takes documents of up to 16 MiB."""
 KEPT: Final = timedelta(days=90)
 """How long the bytes wait for an operator; they are personal data and not kept for ever."""
 
@@ -44,15 +47,22 @@ def aside_document(
 
     `mark` is the inbox's mark it was set aside under, so that its replay is not taken for a repetition.
     """
+    headers = [[name.encode("utf-8", "surrogateescape"), value] for name, value in record.headers]
+    size = sum(
+        len(part or b"") for part in (record.key, record.value, *(part for header in headers for part in header))
+    )
+    if size > LARGEST:  # unpacked from a compressed batch; the bytes are on the bus while its retention lasts
+        record, headers = replace(record, key=None, value=None), []
     return {
         "_id": record_id(record.topic, record.partition, record.offset),
+        "bytes": size,
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
         "timestamp": record.timestamp,
         "key": record.key,
         "value": record.value,
-        "headers": [[name.encode("utf-8", "surrogateescape"), value] for name, value in record.headers],
+        "headers": headers,
         "reason": reason.value,
         "subjects": sorted(subjects),
         "mark": mark,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import httpx
-from conftest import Running
+from platforms import Running
 from waiting import eventually
 
 from deploy.embedded.daemon import Home

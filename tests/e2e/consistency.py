@@ -13,8 +13,8 @@ from typing import Any
 
 from aiokafka.structs import ConsumerRecord
 from bus import every_record
-from conftest import Running
 from faults.checker import bus_violated
+from platforms import Running
 
 from shared import mongo
 from shared.mongo import Database

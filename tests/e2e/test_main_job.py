@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka.structs import ConsumerRecord
 from bus import every_record
 from cases import a_case
-from conftest import Running
+from platforms import Running
 from waiting import eventually
 
 from wegweiser.samples import send, still_unmet

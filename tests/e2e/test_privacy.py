@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
 from bus import every_record
 from cases import a_case, a_person
-from conftest import Running
 from motor.motor_asyncio import AsyncIOMotorClient
+from platforms import Running
 from test_main_job import opened, settled
 from waiting import eventually
 

@@ -88,7 +88,7 @@ async def test_an_instance_can_be_stopped_and_another_started_while_everything_i
     coming = instances.start("--batch", "10")
     await eventually(lambda: logged(leaving, "sweep_put_off"), what="the outage noticed", seconds=60)
     assert await leaving.stop(seconds=LONGEST_STOP) == 0
-    await eventually(lambda: logged(coming, "store_unreachable"), what="the waiting", seconds=60)
+    await eventually(lambda: logged(coming, "store_not_ready"), what="the waiting", seconds=60)
 
     await asyncio.to_thread(breakable.start)
     await eventually(lambda: finished(trial, len(events)), what="the end", seconds=90)

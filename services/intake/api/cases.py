@@ -57,7 +57,7 @@ def cases_router(door: Door[IntakeCase], cases: Cases, reception: Reception) -> 
     async def open_case(request: Request) -> Response:
         """Open a case. Asylum questions are pointed elsewhere and not kept; with nothing else the answer is 200."""
         key = request.headers.get("idempotency-key")
-        if key is not None and not _KEY.match(key):
+        if key is not None and not _KEY.fullmatch(key):
             raise parameter_not_valid("Idempotency-Key", f"a text like {_KEY.pattern}")
         said = await read_json(request, NewCase)
         receipt = await reception.receive(said, cause_of(request), imported=False, key=key)

@@ -26,6 +26,6 @@ def position_at(cursor: str) -> Position:
         received_at = datetime.fromisoformat(moment)
     except (binascii.Error, ValueError):
         received_at, case_id = None, ""
-    if received_at is None or received_at.tzinfo is None or not _CASE.match(case_id):
+    if received_at is None or received_at.tzinfo is None or not _CASE.fullmatch(case_id):
         raise parameter_not_valid("cursor", "the `next` of an earlier answer")
     return received_at, case_id

@@ -71,7 +71,7 @@ def accept(
     """The partner takes the referral it was offered."""
     reply = _answered(received, known)
     if isinstance(reply, ReplyRejected):
-        return Decision(events=(reply,))
+        return Decision(events=(reply,), apart=True)
     case, referral = reply
     after = case.with_referrals(referral.moved(ReferralState.ACCEPTED, now))
     agreement = agreements.in_force(case.day)
@@ -85,7 +85,7 @@ def decline(
     """The partner does not take the referral it was offered: ask the next one, or hand its concerns to the office."""
     reply = _answered(received, known)
     if isinstance(reply, ReplyRejected):
-        return Decision(events=(reply,))
+        return Decision(events=(reply,), apart=True)
     case, referral = reply
     reason = received.event.reason
     after = case.with_referrals(referral.moved(ReferralState.DECLINED, now, declined=reason))

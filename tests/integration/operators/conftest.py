@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from toy.service import Tally
 from toy.trial import Trial, a_trial, running
 from typer.testing import CliRunner
+from typing_commands import Typed
 
 from deploy.backends import Backends
 from shared.pipeline.pipeline import Pipeline
@@ -22,8 +23,6 @@ from wegweiser.cli import app as command_line
 
 TOKEN = "the-token"
 NOBODY = "http://127.0.0.1:9"
-
-Typed = Callable[..., Awaitable[Result]]
 
 
 @pytest.fixture

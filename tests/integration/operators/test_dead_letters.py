@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Typed
 from toy.records import Written
 from toy.service import RAISES
 from toy.trial import Trial, eventually, ids_of
+from typing_commands import Typed
 
 from shared.contracts.base import new_id
 from shared.contracts.codes import SetAsideReason

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import Typed
 from toy.records import Written
 from toy.service import RAISES, subscription
 from toy.trial import Trial, eventually, ids_of, running
+from typing_commands import Typed
 
 from shared.contracts.base import new_id
 from shared.metrics import DUPLICATES

@@ -12,9 +12,12 @@ from toy.service import CASES, RAISES, TOO_LARGE, Tallies, Tally
 from toy.trial import Trial
 
 from shared.contracts.base import new_id
+from shared.contracts.codes import RejectionReason
+from shared.contracts.routing import ReplyRejected
+from shared.envelope import Cause
 from shared.mongo import Session, UnavailableError
 from shared.pipeline import engine as engine_module
-from shared.pipeline.decisions import Command, Done, Failed, Outcome, Repeated
+from shared.pipeline.decisions import Command, Decision, Done, Failed, Outcome, Repeated
 from shared.pipeline.engine import Engine
 from shared.pipeline.set_aside import OPEN
 
@@ -255,3 +258,20 @@ async def test_what_follows_carries_the_cause_and_its_threads(store: Trial) -> N
 
 def test_a_mark_outlives_everything_on_the_bus() -> None:
     assert engine_module.INBOX_DAYS >= 30 + 7
+
+
+async def test_what_is_told_apart_carries_nothing_of_the_case(store: Trial) -> None:
+    event = Written()
+    engine = store.engine()
+    await feed(engine, store, event)
+    before = await store.tally(event.case_id)
+    rejection = ReplyRejected(
+        partner_id="awo", rejection_id=new_id(), partition=0, offset=1, reason=RejectionReason.UNKNOWN_REFERRAL
+    )
+    reply = Cause(new_id(), "", "")
+
+    await engine.run([Command(event.case_id, reply, lambda _, __: Decision(events=(rejection,), apart=True))])
+
+    [row] = await store.rows(causation_id=reply.id)
+    assert (row["stream"], row["sequence"], row["correlation_id"]) == (rejection.rejection_id, 1, reply.id)
+    assert await store.tally(event.case_id) == before

@@ -308,3 +308,25 @@ def test_a_partner_cannot_take_the_place_of_another_cause_by_its_id() -> None:
     marks = [command.marks for command in commands if command is not None]
     assert len({*causes, written.id}) == 3
     assert marks[0] != marks[1]
+
+
+def test_a_key_that_ends_in_a_line_break_is_no_id() -> None:
+    written = Written()
+    written.key, written.value = f"{new_id()}\n".encode(), b"broken"
+
+    decision = decision_on(record_of(written))
+
+    assert decision is not None
+    [told] = decision.events
+    assert told.original_key == told.record_id
+
+
+def test_record_too_large_for_the_store_is_set_aside_without_its_bytes() -> None:
+    written = Written()
+    written.value = b"x" * (17 * 1024 * 1024)
+
+    decision = decision_on(record_of(written))
+
+    assert decision is not None
+    assert decision.aside is not None
+    assert (decision.aside["value"], decision.aside["bytes"] > 17 * 1024 * 1024) == (None, True)

@@ -1,0 +1,57 @@
+"""The whole platform, real, on free ports, and how a test reaches it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from deploy.embedded.ports import free_ports
+from wegweiser.platform import Platform
+from wegweiser.settings import PlatformSettings
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running platform and how to reach it."""
+
+    platform: Platform
+    settings: PlatformSettings
+    intake: httpx.AsyncClient
+
+    @property
+    def kafka(self) -> str:
+        return self.platform.backends.kafka
+
+    @property
+    def logs(self) -> list[Path]:
+        return sorted((self.settings.var_dir / "log").glob("*.log"))
+
+    @property
+    def mails(self) -> list[Path]:
+        return sorted(self.settings.mail_folder.glob("*.eml"))
+
+
+@asynccontextmanager
+async def a_platform(folder: Path) -> AsyncIterator[Running]:
+    """A platform that keeps everything in `folder`, on free ports."""
+    names = ("kafka", "kafka_controller", "mongo", "smtp", "intake", "routing", "scheduling", "notify")
+    ports = {f"{name}_port": port for name, port in zip(names, free_ports(len(names)), strict=True)}
+    settings = PlatformSettings(
+        var_dir=folder,
+        jar_cache=ROOT / "var" / "cache" / "jars",
+        mongo_cache_gb=0.25,
+        **ports,
+    )
+    platform = Platform(settings, print)
+    platform.claim()
+    try:
+        await platform.start()
+        await platform.start_partners()
+        async with httpx.AsyncClient(base_url=settings.url_of("intake"), timeout=30) as intake:
+            yield Running(platform, settings, intake)
+    finally:
+        await platform.stop()
