@@ -3,7 +3,7 @@
 import gc
 from typing import Final
 
-BATCH_OBJECTS: Final = 20_000
+BATCH_OBJECTS: Final = 50_000
 """More than most batches make; nearly all of them are gone by reference count before the collector would look."""
 
 

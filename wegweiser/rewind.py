@@ -37,7 +37,12 @@ def rewind(
     service: Annotated[ServiceName, typer.Argument(help="which one; it must not run")],
     to: Annotated[str, typer.Option(metavar="TIME", help="with its zone: 2026-03-01T08:00+01:00")],
 ) -> None:
-    """Set a service back to the first record at or after TIME; what it reads again takes effect once all the same."""
+    """Set a service back to the first record at or after TIME; what its inbox knows takes no effect again.
+
+    After a restore of an older database only the order within a partition is kept. That is enough for intake and notify.
+    Routing may read a reply before its case and reject it; scheduling may book another slot than the one already told:
+    see docs/adr/0008-rewind-after-a-restore.md.
+    """
     moment = parsed(to)
     try:
         moves = ask(set_back(found(Bus).kafka_bootstrap, subscriptions_of(service), moment))

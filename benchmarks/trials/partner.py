@@ -8,6 +8,7 @@ from aiokafka.structs import ConsumerRecord
 
 from benchmarks.trials.process import Assignment, run, say_ready, until_told
 from shared.contracts.base import new_id
+from shared.pipeline.outbox import BATCH_BYTES
 from shared.topics import REFERRALS
 
 _OFFERED: Final = b"de.integrationsbuero.referral.offered.v1"
@@ -23,7 +24,7 @@ async def trial(assignment: Assignment) -> dict[str, Any]:
         metadata_max_age_ms=3000,
     )
     consumer.subscribe(pattern=REFERRALS)
-    producer = AIOKafkaProducer(bootstrap_servers=assignment.kafka, acks="all", linger_ms=2)
+    producer = AIOKafkaProducer(bootstrap_servers=assignment.kafka, acks="all", linger_ms=2, max_batch_size=BATCH_BYTES)
     await consumer.start()
     await producer.start()
     while not consumer.assignment():

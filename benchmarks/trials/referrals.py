@@ -5,9 +5,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import TopicPartition
 
-from benchmarks.positions import ends_of
 from benchmarks.trials.process import Assignment, run
 from benchmarks.trials.workload import IN, a_case
 from shared import mongo
@@ -16,7 +16,8 @@ from shared.contracts.intake import CaseOpened
 from shared.contracts.notify import TOPIC as MESSAGES
 from shared.envelope import Cause, headers_of, source_of
 from shared.pipeline.engine import utc_now
-from shared.pipeline.outbox import row_of
+from shared.pipeline.outbox import BATCH_BYTES, row_of
+from shared.topics import PARTITIONS
 
 _EACH_ANOTHER_PARTNER: Final = (Concern.GERMAN_COURSE, Concern.DEBT, Concern.JOB_SEARCH)
 _PATIENCE: Final = 300.0
@@ -34,20 +35,23 @@ async def trial(load: Load) -> dict[str, Any]:
     client = mongo.connect(load.mongo)
     await client["intake"]["persons"].insert_many([_person(case) for case in cases], ordered=False)
     sent_before = await _sent(client)
-    settled_before = await _settled(load.kafka)
     records = _records(cases)
-    producer = AIOKafkaProducer(bootstrap_servers=load.kafka, acks="all", linger_ms=5)
+    producer = AIOKafkaProducer(bootstrap_servers=load.kafka, acks="all", linger_ms=5, max_batch_size=BATCH_BYTES)
     await producer.start()
+    messages = AIOKafkaConsumer(bootstrap_servers=load.kafka)
+    await messages.start()
+    settled_before = await _settled(messages)
     began = time.perf_counter()
     for key, value, headers in records:
         await producer.send(IN, value, key, headers=headers)
     await producer.flush()
     written = time.perf_counter() - began
-    while await _settled(load.kafka) - settled_before < load.cases:
+    while (settled := await _settled(messages) - settled_before) < load.cases:
         if time.perf_counter() - began > _PATIENCE:
-            raise TimeoutError(f"{await _settled(load.kafka) - settled_before} of {load.cases} messages after all")
+            raise TimeoutError(f"{settled} of {load.cases} messages after {_PATIENCE:.0f} s")
         await asyncio.sleep(0.1)
     seconds = time.perf_counter() - began
+    await messages.stop()
     await producer.stop()
     sent = await _sent(client) - sent_before
     if sent != load.cases:
@@ -74,8 +78,9 @@ def _person(case: CaseOpened) -> dict[str, Any]:
     }
 
 
-async def _settled(kafka: str) -> int:
-    return sum((await ends_of(kafka, MESSAGES)).values())
+async def _settled(consumer: AIOKafkaConsumer) -> int:
+    ends = await consumer.end_offsets([TopicPartition(MESSAGES, number) for number in range(PARTITIONS)])
+    return sum(ends.values())
 
 
 async def _sent(client: Any) -> int:
