@@ -39,9 +39,9 @@ def rewind(
 ) -> None:
     """Set a service back to the first record at or after TIME; what its inbox knows takes no effect again.
 
-    After a restore of an older database only the order within a partition is kept. That is enough for intake and notify.
-    Routing may read a reply before its case and reject it; scheduling may book another slot than the one already told:
-    see docs/adr/0008-rewind-after-a-restore.md.
+    After a restore of an older database only the order within a partition is kept, which is enough for intake and
+    notify. Routing may read a reply before its case and reject it; scheduling may book another slot than the one
+    already told: see docs/adr/0008-rewind-after-a-restore.md.
     """
     moment = parsed(to)
     try:
