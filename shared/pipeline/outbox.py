@@ -66,8 +66,7 @@ class Publisher:
     FIRST_LOOK: Final = 1.0
     """Seconds to wait for a topic never seen before."""
     BLOCKED_FOR: Final = 5.0
-    """Seconds until the sweep tries a topic again."""
-    """Seconds an unwritable topic is left alone at most; at first an eighth of it, since brokers are soon back."""
+    """Seconds until the sweep tries an unwritable topic again."""
     AT_ONCE: Final = 2000
     REMEMBERED: Final = 10_000
     """Rows just sent: a majority still reads them as unsent for a moment, and nobody needs them twice."""
@@ -79,7 +78,6 @@ class Publisher:
         self._service = service
         self._source = source_of(service)
         self._blocked: dict[str, float] = {}
-        self._pauses: dict[str, float] = {}
         self._just_sent: dict[str, None] = {}
         self._wanted: set[str] = set()
         self._wake = asyncio.Event()
@@ -163,7 +161,6 @@ class Publisher:
                     lanes = [lane[1:] for lane in lanes if lane[0]["_id"] in sent and len(lane) > 1]
         finally:
             if acknowledged:
-                self._pauses.pop(topic, None)
                 await self._mark_sent(topic, acknowledged)
 
     async def _is_known(self, topic: str) -> bool:
@@ -217,8 +214,7 @@ class Publisher:
     def _block(self, topic: str, *errors: str) -> None:
         if topic in self._blocked_topics():  # several publish at the same time
             return
-        pause = self._pauses[topic] = min(2 * self._pauses.get(topic, self.BLOCKED_FOR / 16), self.BLOCKED_FOR)
-        self._blocked[topic] = asyncio.get_running_loop().time() + pause
+        self._blocked[topic] = asyncio.get_running_loop().time() + self.BLOCKED_FOR
         log.warning("topic_unwritable", topic=topic, errors=errors)
 
     async def _mark_sent(self, topic: str, ids: list[str]) -> None:
