@@ -112,9 +112,7 @@ class Trial:
 @contextmanager
 def bench(*, quick: bool) -> Iterator[Bench]:
     """Backends for one run: embedded ones on free ports with nothing in them, or as BACKEND says."""
-    home = ROOT / "var" / "benchmarks"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
+    home = _own_home(ROOT / "var" / "benchmarks")
     kafka_port, controller_port, mongo_port = free_ports(3)
     backends = backends_from(
         BackendSettings(
@@ -132,7 +130,17 @@ def bench(*, quick: bool) -> Iterator[Bench]:
         yield Bench(backends.kafka, backends.mongo, home, quick)
     finally:
         backends.discard()
-    shutil.rmtree(home, ignore_errors=True)  # after a failure the logs stay
+    shutil.rmtree(home, ignore_errors=True)  # after a failure the logs stay until the next run
+
+
+def _own_home(parent: Path) -> Path:
+    """A directory for this run; what ended runs left there is removed."""
+    for other in parent.glob("[0-9]*"):
+        if not Path(f"/proc/{other.name}").exists():
+            shutil.rmtree(other, ignore_errors=True)
+    home = parent / str(os.getpid())
+    home.mkdir(parents=True)
+    return home
 
 
 def partners() -> list[str]:
