@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import deque
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,11 +26,11 @@ async def trial(pace: Pace) -> dict[str, Any]:
     """By case id: the monotonic time in seconds at which its 201 was read."""
     host = urlsplit(pace.url).netloc
     numbers, name = count(), new_id()
-    idle: list[Connection] = []
+    idle: deque[Connection] = deque()  # in turn, so that none is idle until the server closes it
     answered: dict[str, float] = {}
 
     async def post_one() -> None:
-        connection = idle.pop() if idle else await Connection.open(host)
+        connection = idle.popleft() if idle else await Connection.open(host)
         status, body = await connection.send(post(host, case_body(f"{name}-{next(numbers)}")))
         now = time.monotonic()
         idle.append(connection)

@@ -24,8 +24,11 @@ from shared.pipeline.outbox import until_reachable
 
 log = structlog.get_logger()
 
-Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
-"""Makes a batch take effect and publishes what follows; raises `StoreError` to have it again."""
+Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[Collection[str]]]
+"""Makes a batch take effect; returns the streams that have something to publish, raises `StoreError` to have it again."""
+
+Publish = Callable[[Collection[str]], Awaitable[None]]
+"""Publishes what these streams have to tell; never raises, what it cannot send is stored and sent later."""
 
 POLL_SECONDS: Final = 1.0
 READY_SECONDS: Final = 10.0
@@ -52,6 +55,8 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self.stopping = False
         self.idle = asyncio.Event()
         self.idle.set()
+        self.telling: asyncio.Task[None] | None = None
+        """Publishes and commits the batch before, while the next takes effect."""
 
     async def start(self) -> None:
         """Join; from then on the client fetches only when everything it has fetched is taken.
@@ -86,7 +91,7 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                     self.handled.setdefault(partition, records[0].offset)
                 self.idle.clear()
                 return dict(found)
-            if self._uncommitted:
+            if self._uncommitted and (self.telling is None or self.telling.done()):
                 await self._commit()
 
     def lag(self) -> dict[TopicPartition, int]:
@@ -129,6 +134,17 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         else:
             self._uncommitted.clear()
 
+    async def settled(self) -> None:
+        """Wait, for so long as a drain may take, until the batch at hand is told and committed."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.idle.wait(), DRAIN_SECONDS)
+        await self.told()
+
+    async def told(self) -> None:
+        """Wait until the batch before is told and committed."""
+        if self.telling is not None:
+            await asyncio.wait({self.telling}, timeout=DRAIN_SECONDS)
+
     def forget(self, partitions: Collection[TopicPartition]) -> None:
         """These partitions are handed over."""
         for partition in partitions:
@@ -157,8 +173,7 @@ class Drain(ConsumerRebalanceListener):  # type: ignore[misc]
         if consumer is None:
             return
         consumer.joined = False
-        with suppress(TimeoutError):
-            await asyncio.wait_for(consumer.idle.wait(), DRAIN_SECONDS)
+        await consumer.settled()
         consumer.forget(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
@@ -172,8 +187,11 @@ class Drain(ConsumerRebalanceListener):  # type: ignore[misc]
 class Consumption:
     """A FastStream broker with one batch subscriber on a topic pattern."""
 
-    def __init__(self, bootstrap: str, pattern: str, group: str, handle: Handle, *, batch_records: int) -> None:
+    def __init__(
+        self, bootstrap: str, pattern: str, group: str, handle: Handle, publish: Publish, *, batch_records: int
+    ) -> None:
         self._handle = handle
+        self._publish = publish
         self.group = group
         self._listener = Drain()
         self._failures = 0
@@ -223,8 +241,7 @@ class Consumption:
         consumer = self._listener.consumer
         if consumer is not None:
             consumer.stopping = True
-            with suppress(TimeoutError):
-                await asyncio.wait_for(consumer.idle.wait(), DRAIN_SECONDS)
+            await consumer.settled()
         with suppress(TimeoutError):  # nobody can be told that we leave while the broker is away
             await asyncio.wait_for(self._broker.stop(), LEAVE_SECONDS)
 
@@ -272,8 +289,16 @@ class Consumption:
             consumer.idle.set()
 
     async def _handle_one(self, consumer: PatientConsumer, records: Sequence[ConsumerRecord]) -> None:
+        """The next batch takes effect while this one is told; never are more than two under way."""
         started = time.perf_counter()
-        await self._handle(records)
+        streams = await self._handle(records)
+        await consumer.told()
+        consumer.telling = asyncio.create_task(self._tell(consumer, records, streams, started))
+
+    async def _tell(
+        self, consumer: PatientConsumer, records: Sequence[ConsumerRecord], streams: Collection[str], started: float
+    ) -> None:
+        await self._publish(streams)
         await consumer.commit_handled(records)
         took = time.perf_counter() - started
         BATCH_RECORDS.observe(len(records))
@@ -284,6 +309,7 @@ class Consumption:
         log.info("batch_handled", group=self.group, records=len(records), milliseconds=round(took * 1000, 1))
 
     async def _back_off(self, consumer: PatientConsumer, kind: type[Exception], text: str) -> None:
+        await consumer.told()
         consumer.put_back()
         self._failures += 1
         pause = min(LONGEST_BACK_OFF, 0.1 * 2**self._failures) * (0.5 + random.random() / 2)  # noqa: S311

@@ -131,8 +131,14 @@ class Publisher:
         """Send the unsent rows of these streams; what cannot be sent now stays for the sweep.
 
         A topic that could not be written is left out here until the sweep has written to it, so nobody waits for it.
+        Nothing is raised: what these streams tell is stored, and whoever asked shall not do it again.
         """
-        await self._publish(streams, without=list(self._blocked))
+        try:
+            await self._publish(streams, without=list(self._blocked))
+        except StoreError as error:
+            log.warning("publishing_put_off", error=str(error))
+        except Exception:
+            log.exception("publishing_failed")
 
     async def _publish(self, streams: Collection[str], *, without: list[str]) -> None:
         if not streams:
@@ -238,12 +244,7 @@ class Publisher:
             await self._wake.wait()
             self._wake.clear()
             wanted, self._wanted = self._wanted, set()
-            try:
-                await self.publish(wanted)
-            except StoreError as error:
-                log.warning("publishing_put_off", error=str(error))
-            except Exception:
-                log.exception("publishing_failed")
+            await self.publish(wanted)
 
     async def _sweep(self) -> None:
         while True:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic
 
 import structlog
@@ -55,6 +55,7 @@ class Pipeline(Generic[S]):
                 subscription.pattern,
                 subscription.group,
                 self._handling(reader),
+                self.publisher.publish,
                 batch_records=settings.batch_records,
             )
             for subscription, reader in self._readers
@@ -119,17 +120,19 @@ class Pipeline(Generic[S]):
         return [reader for subscription, reader in self._readers if re.match(subscription.pattern, topic)]
 
     def _handling(self, reader: Reader[S]) -> Any:
-        async def handle(records: Sequence[ConsumerRecord]) -> None:
+        async def handle(records: Sequence[ConsumerRecord]) -> Collection[str]:
             commands = [command for record in records if (command := reader.command(record)) is not None]
             if not commands:
-                return
-            for outcome in await self.handle(commands):
+                return ()
+            outcomes, streams = await self._engine.run(commands)
+            for outcome in outcomes:
                 if isinstance(outcome, Repeated):
                     DUPLICATES.inc()
                 elif isinstance(outcome, Failed):
                     raise UnavailableError("a record could not even be set aside")
             for tell in self.after_batch:
                 tell()
+            return streams
 
         return handle
 

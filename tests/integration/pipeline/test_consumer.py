@@ -1,7 +1,7 @@
 """The consumer: what is not handled comes again, what is handled is committed, what was passed is not lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -26,13 +26,20 @@ class Handling:
         self.batches: list[Sequence[ConsumerRecord]] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.mouth = asyncio.Event()
+        self.mouth.set()
 
-    async def __call__(self, records: Sequence[ConsumerRecord]) -> None:
+    async def __call__(self, records: Sequence[ConsumerRecord]) -> Collection[str]:
         """Handle a batch, when the gate is open."""
         if self.failures:
             raise self.failures.pop(0)
         await self.gate.wait()
         self.batches.append(records)
+        return ()
+
+    async def publish(self, _streams: Collection[str]) -> None:
+        """Tell of a batch, when the mouth is open."""
+        await self.mouth.wait()
 
     @property
     def handled(self) -> set[tuple[int, int]]:
@@ -40,12 +47,14 @@ class Handling:
         return {(record.partition, record.offset) for records in self.batches for record in records}
 
 
+def a_consumption(trial: Trial, handle: Handling, pattern: str) -> Consumption:
+    return Consumption(trial.kafka, pattern, trial.names.service, handle, handle.publish, batch_records=50)
+
+
 @asynccontextmanager
 async def consuming(trial: Trial, handle: Handling, *, pattern: str | None = None) -> AsyncIterator[Consumption]:
     """A consumer that runs meanwhile."""
-    consumption = Consumption(
-        trial.kafka, pattern or f"^{trial.names.incoming}$", trial.names.service, handle, batch_records=50
-    )
+    consumption = a_consumption(trial, handle, pattern or f"^{trial.names.incoming}$")
     await consumption.start()
     try:
         yield consumption
@@ -191,13 +200,44 @@ async def test_a_stop_finishes_the_batch_and_commits_it(trial: Trial) -> None:
     handle = Handling()
     handle.gate.clear()
     await trial.write(*some(10))
-    consumption = Consumption(trial.kafka, f"^{trial.names.incoming}$", trial.names.service, handle, batch_records=50)
+    consumption = a_consumption(trial, handle, f"^{trial.names.incoming}$")
     await consumption.start()
     await until(lambda: not consumption._listener.consumer.idle.is_set(), "the batch")  # type: ignore[union-attr]
 
     stopping = asyncio.create_task(consumption.stop())
     await asyncio.sleep(0)
     handle.gate.set()
+    await stopping
+
+    assert sum((await trial.committed()).values()) == len(handle.handled) > 0
+
+
+async def test_the_next_batch_takes_effect_while_this_one_is_told_but_none_beyond_it(trial: Trial) -> None:
+    handle = Handling()
+    handle.mouth.clear()
+    await trial.write(*some(300))
+
+    async with consuming(trial, handle):
+        await until(lambda: len(handle.batches) == 2, "the second batch")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await until(lambda: len(handle.batches) > 2, "a third one")
+        assert sum((await trial.committed()).values()) == 0
+        handle.mouth.set()
+        await eventually(lambda: all_committed(trial, 300), what="the commits")
+
+
+async def test_a_stop_waits_for_what_is_being_told(trial: Trial) -> None:
+    handle = Handling()
+    handle.mouth.clear()
+    await trial.write(*some(10))
+    consumption = a_consumption(trial, handle, f"^{trial.names.incoming}$")
+    await consumption.start()
+    await until(lambda: bool(handle.batches), "a batch")
+
+    stopping = asyncio.create_task(consumption.stop())
+    await asyncio.sleep(0)
+    handle.mouth.set()
     await stopping
 
     assert sum((await trial.committed()).values()) == len(handle.handled) > 0
