@@ -25,7 +25,7 @@ from shared.pipeline.outbox import until_reachable
 log = structlog.get_logger()
 
 Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[Collection[str]]]
-"""Makes a batch take effect; returns the streams that have something to publish, raises `StoreError` to have it again."""
+"""Makes a batch take effect; returns the streams with something to publish, raises `StoreError` to have it again."""
 
 Publish = Callable[[Collection[str]], Awaitable[None]]
 """Publishes what these streams have to tell; never raises, what it cannot send is stored and sent later."""

@@ -236,7 +236,8 @@ async def test_a_stop_waits_for_what_is_being_told(trial: Trial) -> None:
     await until(lambda: bool(handle.batches), "a batch")
 
     stopping = asyncio.create_task(consumption.stop())
-    await asyncio.sleep(0)
+    done, _ = await asyncio.wait({stopping}, timeout=1)
+    assert not done
     handle.mouth.set()
     await stopping
 
