@@ -17,4 +17,4 @@ class ServiceSettings(BaseSettings):
     port: int
     log_format: Literal["json", "console", "auto"] = "auto"
     service_token_file: Path = Path("var/service-token")
-    batch_records: int = 1000
+    batch_records: int = 500

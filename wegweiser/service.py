@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from deploy.embedded.ports import PortTakenError, holder_of
 from shared.files import InvalidFileError
+from shared.memory import share_heap
 from wegweiser.settings import wrong_in
 
 _OPEN_REQUESTS_SECONDS: Final = 10
@@ -26,6 +27,7 @@ class ServiceName(StrEnum):
 
 def service(name: Annotated[ServiceName, typer.Argument(help="which one")]) -> None:
     """Run one service until SIGTERM; its settings come from the environment."""
+    share_heap()
     application = _application(name)
     settings = application.state.settings
     command = f"wegweiser service {name}"

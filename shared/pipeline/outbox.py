@@ -93,7 +93,6 @@ class Publisher:
             # With idempotence the client repeats for ever what an unreachable broker does not take, and one record that
             # the broker refuses closes its partition for the rest of the process. Readers drop repetitions by id.
             enable_idempotence=False,
-            linger_ms=2,
             max_batch_size=BATCH_BYTES,
             request_timeout_ms=10_000,
             metadata_max_age_ms=10_000,
