@@ -11,9 +11,9 @@ from aiokafka.errors import CommitFailedError, UnknownMemberIdError
 from aiokafka.structs import TopicPartition
 
 from shared.pipeline.reading import Subscription
+from shared.topics import ServiceName
 from wegweiser.addresses import Bus, found, stop
 from wegweiser.bus import Cluster, ask, cluster, matching, subscriptions_of
-from wegweiser.service import ServiceName
 
 
 class ActiveGroupError(Exception):
