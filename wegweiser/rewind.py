@@ -20,7 +20,7 @@ class ActiveGroupError(Exception):
     """A group has members; moving it under their feet would be undone by their next commit."""
 
     def __init__(self, group: str) -> None:
-        super().__init__(f"the group {group} has active members: stop the service first")
+        super().__init__(f"the group {group} has active members: stop the service first (`wegweiser stop`)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,10 @@ class Home:
         """The file that remembers a child."""
         return PidFile(self.run / f"{name}.pid")
 
+    def stopped(self, name: str) -> Path:
+        """A file that lies there as long as somebody wants this child not to run."""
+        return self.run / f"{name}.stopped"
+
 
 class Daemon(ABC):
     """One child process. A subclass says how it is started and when it is ready.
