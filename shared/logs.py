@@ -47,7 +47,6 @@ def configure(service: str, log_format: LogFormat, stream: TextIO = sys.stdout) 
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(stream),
-        cache_logger_on_first_use=True,
     )
     # Below WARNING, drivers log commands and documents.
     logging.basicConfig(handlers=[LibraryLines()], level=logging.WARNING, force=True)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -15,11 +16,22 @@ long, so no record outlasts 30 days, the longest time that pseudonymous data may
 _KEPT: Final = {"retention.ms": str(RETENTION_MS), "segment.ms": str(DAY), "message.timestamp.type": "LogAppendTime"}
 """The broker's clock counts: a writer's own could outlast the retention or hide a record from a rewind."""
 PARTITIONS: Final = 6
-SERVICES: Final = ("intake", "routing", "scheduling", "notify")
 
 REFERRALS: Final = r"^partner\.[a-z][a-z0-9-]{1,30}\.referrals\.v1$"
 REPLIES: Final = r"^partner\.[a-z][a-z0-9-]{1,30}\.replies\.v1$"
 _OWNER: Final = re.compile(r"^partner\.([a-z][a-z0-9-]{1,30})\.(?:referrals|replies)\.v1$")
+
+
+class ServiceName(StrEnum):
+    """The services there are."""
+
+    INTAKE = "intake"
+    ROUTING = "routing"
+    SCHEDULING = "scheduling"
+    NOTIFY = "notify"
+
+
+SERVICES: Final = tuple(ServiceName)
 
 
 @dataclass(frozen=True, slots=True)

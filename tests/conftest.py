@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from deploy.backends import Backends
 from deploy.backends import backends as backends_from
@@ -13,6 +14,13 @@ from deploy.settings import BackendSettings
 pytest.register_assert_rewrite("backend_contract")
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def own_log_lines() -> Iterator[None]:
+    """Where a test sends its log lines is forgotten when it ends."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

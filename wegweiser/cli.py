@@ -11,6 +11,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "run": "wegweiser.run:run",
     "demo": "wegweiser.run:demo",
     "down": "wegweiser.down:down",
+    "stop": "wegweiser.by_hand:stop",
+    "start": "wegweiser.by_hand:start",
     "service": "wegweiser.service:service",
     "import": "wegweiser.import_cases:import_cases",
     "trace": "wegweiser.trace:trace",

@@ -15,7 +15,7 @@ from shared.asyncapi import asyncapi as document_of
 from shared.contracts.schemas import BreakingChangeError, publish
 from shared.pipeline.decisions import Reaction
 from shared.pipeline.reading import Subscription
-from wegweiser.service import ServiceName
+from shared.topics import ServiceName
 
 _READS: Final[Mapping[ServiceName, tuple[Sequence[Reaction[Any, Any]], Sequence[Subscription]]]] = {
     ServiceName.INTAKE: (intake.REACTIONS, intake.SUBSCRIPTIONS),

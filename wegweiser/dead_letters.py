@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from shared.topics import ServiceName
 from wegweiser.addresses import stop
 from wegweiser.columns import aligned
 from wegweiser.doors import Door, NoAnswerError, RefusedError, doors
-from wegweiser.service import ServiceName
 
 dead_letters = typer.Typer(help="Records that could not be processed.", no_args_is_help=True, add_completion=False)
 

@@ -44,9 +44,10 @@ class Platform:
         home = Home(settings.var_dir)
         self._settings = settings
         self._say = say
-        self._supervisor = Supervisor(say)
+        self._supervisor = Supervisor(say, lambda name: home.stopped(name).exists())
         self._address_file = settings.var_dir / ADDRESS_FILE
         self._pid_file = home.pid_file(PID_FILE)
+        self._stop_files = [home.stopped(name) for name in SERVICES]
         self._partner_ids = partners()
         self.backends = backends(settings)
         self._mail = MailSink(home, port=settings.smtp_port, folder=settings.mail_folder)
@@ -76,6 +77,8 @@ class Platform:
         for child in (*self.backends.servers, self._mail, *self._services):
             if isinstance(child, Daemon):
                 child.require_ports()
+        for file in self._stop_files:
+            file.unlink(missing_ok=True)
         self._pid_file.write(os.getpid())
         self._address_file.unlink(missing_ok=True)
 

@@ -11,16 +11,16 @@ from aiokafka.errors import CommitFailedError, UnknownMemberIdError
 from aiokafka.structs import TopicPartition
 
 from shared.pipeline.reading import Subscription
+from shared.topics import ServiceName
 from wegweiser.addresses import Bus, found, stop
 from wegweiser.bus import Cluster, ask, cluster, matching, subscriptions_of
-from wegweiser.service import ServiceName
 
 
 class ActiveGroupError(Exception):
     """A group has members; moving it under their feet would be undone by their next commit."""
 
     def __init__(self, group: str) -> None:
-        super().__init__(f"the group {group} has active members: stop the service first")
+        super().__init__(f"the group {group} has active members: stop the service first (`wegweiser stop`)")
 
 
 @dataclass(frozen=True, slots=True)

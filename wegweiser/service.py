@@ -1,6 +1,5 @@
 """`wegweiser service NAME`: one service in the foreground, as every deployment starts it."""
 
-from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -11,18 +10,10 @@ from pydantic import ValidationError
 from deploy.embedded.ports import PortTakenError, holder_of
 from shared.files import InvalidFileError
 from shared.memory import share_heap
+from shared.topics import ServiceName
 from wegweiser.settings import wrong_in
 
 _OPEN_REQUESTS_SECONDS: Final = 10
-
-
-class ServiceName(StrEnum):
-    """The services there are."""
-
-    INTAKE = "intake"
-    ROUTING = "routing"
-    SCHEDULING = "scheduling"
-    NOTIFY = "notify"
 
 
 def service(name: Annotated[ServiceName, typer.Argument(help="which one")]) -> None:

@@ -1,4 +1,7 @@
-"""Keeps the platform's processes running: what dies is started again, what is stopped is stopped in order."""
+"""Keeps the platform's processes running: what dies is started again, what is stopped is stopped in order.
+
+One that was stopped by hand stays down until it is wanted again.
+"""
 
 import asyncio
 import time
@@ -26,8 +29,10 @@ def pause_before(failures: int) -> float:
 class Supervisor:
     """Starts servers, watches them, stops them."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, is_stopped: Callable[[str], bool]) -> None:
+        """`is_stopped` tells by name who was stopped by hand and is left alone until that ends."""
         self._say = say
+        self._is_stopped = is_stopped
         self._starting: dict[str, asyncio.Future[None]] = {}
         self._watches: list[asyncio.Task[None]] = []
 
@@ -71,10 +76,15 @@ class Supervisor:
             await asyncio.sleep(_LOOK_SECONDS)
             if server.is_running:
                 continue
-            failures = 1 if time.monotonic() - since > _STABLE_SECONDS else failures + 1
-            pause = pause_before(failures)
-            self._say(f"{server.name} has ended unexpectedly; it is started again in {pause:g} s")
-            await asyncio.sleep(pause)
+            if not self._is_stopped(server.name):
+                failures = 1 if time.monotonic() - since > _STABLE_SECONDS else failures + 1
+                pause = pause_before(failures)
+                self._say(f"{server.name} has ended unexpectedly; it is started again in {pause:g} s")
+                await asyncio.sleep(pause)
+            if self._is_stopped(server.name):
+                self._say(f"{server.name} is stopped by hand; `wegweiser start {server.name}` starts it again")
+                while self._is_stopped(server.name):  # noqa: ASYNC110  # another process ends it
+                    await asyncio.sleep(_LOOK_SECONDS)
             try:
                 await self._start(server)
             except DeployError as error:

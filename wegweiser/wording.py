@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from shared.contracts import Event
 from shared.contracts.codes import MessageOutcome, UnplacedReason
@@ -24,10 +23,10 @@ from shared.contracts.routing import (
     Standing,
 )
 from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled, AppointmentUnavailable
+from shared.days import LOCAL
 
 OFFICE: Final = "the office"
-_HERE: Final = ZoneInfo("Europe/Berlin")
-TIMES: Final = f"times in UTC, of appointments in local time ({_HERE.key})"
+TIMES: Final = f"times in UTC, of appointments in local time ({LOCAL.key})"
 """Appointments are told in the time that is on the wall."""
 
 
@@ -105,4 +104,4 @@ def _counted(number: int, thing: str) -> str:
 
 
 def _local(moment: datetime) -> str:
-    return moment.astimezone(_HERE).strftime("%Y-%m-%d %H:%M")
+    return moment.astimezone(LOCAL).strftime("%Y-%m-%d %H:%M")

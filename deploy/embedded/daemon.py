@@ -1,11 +1,16 @@
-"""A child process that is started until it is ready, watched, and stopped gently before firmly."""
+"""A child process that is started until it is ready, watched, and stopped gently before firmly.
+
+When the process that started it is killed, the kernel kills the child as well: nothing is left behind.
+"""
 
 import os
 import signal
 import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +22,19 @@ from deploy.errors import DeployError, KilledError
 POLL_SECONDS: Final = 0.05
 _TAIL_LINES: Final = 10
 _LINE_LENGTH: Final = 300
+_TIED: Final = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; it outlasts the exec
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
+_STARTER: Final = ThreadPoolExecutor(1)
+"""Starts all children: the kernel ends them with the thread that started them, and this one stays to the end."""
+
+
+def tied(command: Sequence[str]) -> list[str]:
+    """The same command, killed when the thread that starts it ends."""
+    return [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
 
 
 class StartError(DeployError):
@@ -49,6 +67,10 @@ class Home:
     def pid_file(self, name: str) -> PidFile:
         """The file that remembers a child."""
         return PidFile(self.run / f"{name}.pid")
+
+    def stopped(self, name: str) -> Path:
+        """A file that lies there as long as somebody wants this child not to run."""
+        return self.run / f"{name}.stopped"
 
 
 class Daemon(ABC):
@@ -111,14 +133,15 @@ class Daemon(ABC):
         self._log_begins_at = self.log.stat().st_size if self.log.exists() else 0
         self.prepare()
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command(),
+            self._process = _STARTER.submit(
+                subprocess.Popen,
+                tied(self.command()),
                 env={**os.environ, **self.environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C on the terminal is ours; children are stopped in order
-            )
+            ).result()
         self._pid_file.write(self._process.pid)
         self._await_ready(self._process)
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
 
 from services.intake.domain.cases import IntakeCase
-from services.intake.domain.days import local_day
 from services.intake.domain.persons import Record
+from shared.days import local_day
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, Session, translated
 from shared.pipeline.states import MongoStates

@@ -160,12 +160,14 @@ def revoke(cancelled: AppointmentCancelled, case: NotifiedCase | None) -> Decisi
 
 
 def take_up(case: NotifiedCase | None, now: datetime, *, message_id: MessageId, lease: Lease) -> Decision[NotifiedCase]:
-    """Mark a due message as `sending`, so that nobody else sends it.
+    """Mark a due message as `sending`, so that nobody else sends it; its owner may ask again.
 
     One that its owner never concluded ends as `unknown`; one that would come after its appointment as `failed`.
     """
     message = case.message(message_id) if case else None
     if case is None or message is None or message.next_at is None or message.next_at > now:
+        return Decision()
+    if case.is_sending(message_id, lease.owner):
         return Decision()
     if message.state is MessageState.SENDING:
         return _settled(case, message, MessageOutcome.UNKNOWN)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.notify.domain import Message
 from services.notify.persons import Person
 from shared.contracts.base import Language, MessageId, PlaceId
+from shared.days import LOCAL
 from shared.files import read_toml
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
-LOCAL: Final = ZoneInfo("Europe/Berlin")
 FALL_BACK: Final[tuple[Language, ...]] = ("en", "de")
 """For whoever reads none of our languages: English, then German, which is kept plain for that."""
 

@@ -136,7 +136,7 @@ class Sender:
 
     async def _take_up(self, due: Sequence[tuple[CaseId, Message]], lease: Lease) -> Sequence[tuple[CaseId, Message]]:
         """Those of the due messages that are ours to send now."""
-        outcomes = await self._handle(
+        outcomes = await self._stored(
             [
                 Command(case_id, message.cause, partial(take_up, message_id=message.id, lease=lease))
                 for case_id, message in due
@@ -188,30 +188,42 @@ class Sender:
         return Attempt(case_id, message, outcome, mail.language)
 
     async def _conclude(self, attempts: Sequence[Attempt], lease: Lease) -> None:
-        """Store the outcomes; while the store is away this waits, since what went out must not end as unknown."""
-        commands = [
-            Command(
-                attempt.case_id,
-                attempt.message.cause,
-                partial(
-                    conclude,
-                    message_id=attempt.message.id,
-                    owner=lease.owner,
-                    outcome=attempt.outcome,
-                    language=attempt.language,
-                ),
-            )
-            for attempt in attempts
-        ]
+        """Store the outcomes."""
+        outcomes = await self._stored(
+            [
+                Command(
+                    attempt.case_id,
+                    attempt.message.cause,
+                    partial(
+                        conclude,
+                        message_id=attempt.message.id,
+                        owner=lease.owner,
+                        outcome=attempt.outcome,
+                        language=attempt.language,
+                    ),
+                )
+                for attempt in attempts
+            ]
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, Failed):
+                raise outcome.error
+
+    async def _stored(self, commands: Sequence[Command[NotifiedCase]]) -> list[Outcome[NotifiedCase]]:
+        """What came of the commands; while the store is away this asks again.
+
+        They may have taken effect all the same, and what was taken up or went out must not end as unknown.
+        """
         while True:
             try:
-                for outcome in await self._handle(commands):
-                    if isinstance(outcome, Failed):
+                outcomes = await self._handle(commands)
+                for outcome in outcomes:
+                    if isinstance(outcome, Failed) and isinstance(outcome.error, UnavailableError):
                         raise outcome.error
             except UnavailableError as error:
                 if self._stopping.is_set():
                     raise
-                log.warning("outcomes_wait_for_the_store", error=str(error), waiting=len(commands))
+                log.warning("messages_wait_for_the_store", error=str(error), waiting=len(commands))
                 await self._rest(self._stopping)
             else:
-                return
+                return outcomes

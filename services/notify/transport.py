@@ -12,8 +12,9 @@ from typing import Final, Protocol
 
 from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPRecipientRefused
 
-from services.notify.letters import LOCAL, Mail
+from services.notify.letters import Mail
 from shared.contracts.codes import MessageOutcome
+from shared.days import LOCAL
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 """What every server takes (the dot-atom of RFC 5322); anything beyond needs SMTPUTF8 all the way."""

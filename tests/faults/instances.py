@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from toy.trial import Trial, eventually
 
+from deploy.embedded.daemon import tied
+
 ROOT: Final = Path(__file__).parents[2]
 
 
@@ -23,7 +25,7 @@ class Instance:
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "toy.run", trial.names.service, trial.kafka, trial.mongo_url, *options],
+                tied([sys.executable, "-m", "toy.run", trial.names.service, trial.kafka, trial.mongo_url, *options]),
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
                 stdout=output,

@@ -7,11 +7,14 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import DefaultRecordBase, _DefaultRecordBatchBuilderPy
 from aiokafka.record.util import calc_crc32c
 
+from shared.contracts.base import new_id
 from toy.records import Written
+from toy.trial import PARTITIONS
 
 CODECS: Final = {"plain": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 _CRC: Final = slice(17, 21)
 _ATTRIBUTES: Final = 21
+_COPY: Final = "c0b1e5ff"
 
 
 class RawName(str):
@@ -67,14 +70,25 @@ async def write_batch(kafka: str, topic: str, events: Sequence[Written], codec: 
         await (await producer.send_batch(batch, topic, partition=0))
 
 
-async def write_copies(kafka: str, topic: str, events: Sequence[Written], copies: int) -> None:
-    """Put the same events on partition 0 many times, compressed, as fast as the broker takes them."""
-    data = bytes(builder_of(events, "gzip").build())
+def to_be_copied() -> Written:
+    """An event for `write_copies`: its own id and its case's begin with what differs from copy to copy."""
+    case_id, id_ = (_COPY + new_id()[len(_COPY) :] for _ in range(2))
+    return Written(case_id, id_=id_)
+
+
+async def write_copies(kafka: str, topic: str, events: Sequence[Written], copies: range) -> None:
+    """Put copies of the events on the topic, compressed and as fast as the broker takes them.
+
+    A copy is made of bytes, yet each of its events is one of its own; the same number makes the same copy.
+    """
+    builder = builder_of(events, "zstd")
+    original = bytes(builder._buffer)
     async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all") as producer:
-        for _ in range(copies):
+        for copy in copies:
+            builder._buffer = bytearray(original.replace(_COPY.encode(), f"{copy:08x}".encode()))
             batch = producer.create_batch()
-            batch._buffer = data
+            batch._buffer = bytes(builder.build())
             batch._relative_offset = len(events)
             batch.close()
-            await producer.send_batch(batch, topic, partition=0)
+            await producer.send_batch(batch, topic, partition=copy % PARTITIONS)
         await producer.flush()

@@ -11,6 +11,8 @@ import signal
 from collections.abc import Callable
 from typing import Any, Final
 
+from prometheus_client import start_http_server
+
 from shared import logs, mongo
 from shared.pipeline import engine
 from shared.pipeline.consumer import PatientConsumer
@@ -75,9 +77,12 @@ async def main() -> None:
     parser.add_argument("--batch", type=int, default=1000)
     parser.add_argument("--die-at", choices=POINTS)
     parser.add_argument("--freeze-at", choices=POINTS)
+    parser.add_argument("--metrics", type=int, help="a port")
     said = parser.parse_args()
 
     logs.configure(said.run, "json")
+    if said.metrics:
+        start_http_server(said.metrics, "127.0.0.1")
     if said.die_at:
         interrupt(said.die_at, lambda: os.kill(os.getpid(), signal.SIGKILL))
     if said.freeze_at:

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 
-from services.intake.domain.days import local_day
 from services.intake.domain.requests import Amendment, NewCase, SaidConcern, SaidLegalBasis, SaidPerson
+from shared.days import local_day
 from shared.web.faults import Fault, pointer
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from services.intake.domain.ages import age_band
 from services.intake.domain.cases import IntakeCase, Member, RecordedBasis, facts_of
 from services.intake.domain.contradictions import unknown_persons
-from services.intake.domain.days import age_band, local_day
 from services.intake.domain.persons import Record, main_person, notes_of, records_of
 from services.intake.domain.requests import (
     MOST_CONCERNS,
@@ -20,6 +20,7 @@ from shared.contracts.base import new_id
 from shared.contracts.codes import Concern, Need, SubTopic, WithdrawalReason
 from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn, ConcernFacts
 from shared.contracts.routing import CaseProgressed
+from shared.days import local_day
 from shared.pipeline.decisions import Decision
 from shared.web.faults import Fault, as_members, pointer
 

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from services.intake.domain.days import BirthPrecision
+from services.intake.domain.ages import BirthPrecision
 from shared.contracts.base import Language, PartnerId
 from shared.contracts.codes import Concern, LegalBasisKind, Municipality, Need, SubTopic, Urgency, WithdrawalReason
 

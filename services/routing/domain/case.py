@@ -5,11 +5,11 @@ from typing import Any, Final, Self
 
 from pydantic import field_serializer
 
-from services.routing.days import local_day
 from shared.contracts.base import AppointmentId, CaseId, ConcernId, Instant, PartnerId, ReferralId
 from shared.contracts.codes import DeclineReason, ReferralState, UnplacedReason, WithdrawalReason
 from shared.contracts.intake import CaseFacts, ConcernFacts
 from shared.contracts.routing import CaseProgressed, Standing
+from shared.days import local_day
 from shared.pipeline.decisions import Aggregate, Kept
 
 ENDED: Final = frozenset({ReferralState.DECLINED, ReferralState.WITHDRAWN})

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TypedDict
 
 from services.routing.agreement import Agreement, Partner
-from services.routing.days import local_day, working_days_after
 from services.routing.domain.case import Referral, RoutedCase
 from shared.contracts.base import CaseId, Language, PartnerId, ReferralId, derived_id
 from shared.contracts.codes import DeclineReason, Need, RejectionReason, WithdrawalReason
@@ -24,6 +23,7 @@ from shared.contracts.routing import (
     ReplyRejected,
 )
 from shared.contracts.scheduling import AppointmentBooked
+from shared.days import local_day, working_days_after
 
 
 class Names(TypedDict):

@@ -8,14 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
-from zoneinfo import ZoneInfo
 
-from services.scheduling.domain.holidays import is_holiday
 from services.scheduling.domain.resources import WEEKDAYS, Resource
-
-LOCAL: Final = ZoneInfo("Europe/Berlin")
-_SATURDAY: Final = 5
+from shared.days import LOCAL, is_holiday, local_day, working_days_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +40,12 @@ class Timetable:
 
     def openings(self, now: datetime) -> Mapping[str, Sequence[Opening]]:
         """What can be booked from `now` on, by partner, the earliest first."""
-        first = first_bookable_day(now, self._lead_days)
+        first = working_days_after(local_day(now), self._lead_days)
         if first != self._first_day:
             days = [first + timedelta(days=offset) for offset in range(self._horizon_days)]
             self._openings = {partner: _sorted(resources, days) for partner, resources in self._resources.items()}
             self._first_day = first
         return self._openings
-
-
-def first_bookable_day(now: datetime, lead_days: int) -> date:
-    """The local day after `now` that leaves partner and visitor this many working days' notice."""
-    day = now.astimezone(LOCAL).date()
-    for _ in range(lead_days):
-        day += timedelta(days=1)
-        while not is_working_day(day):
-            day += timedelta(days=1)
-    return day
-
-
-def is_working_day(day: date) -> bool:
-    """Monday to Friday without Hesse's public holidays."""
-    return day.weekday() < _SATURDAY and not is_holiday(day)
 
 
 def openings_on(day: date, resource: Resource) -> Iterator[Opening]:

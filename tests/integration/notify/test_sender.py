@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from mail_server import MailServer
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo.errors import AutoReconnect
 
 from services.notify.domain import NotifiedCase
 from services.notify.handlers import on_appointment_booked, on_appointment_cancelled
@@ -19,6 +21,7 @@ from services.notify.repository import NotifiedCases
 from services.notify.sender import Pace, Sender
 from services.notify.settings import PLACES
 from services.notify.transport import CountingTransport, SmtpTransport, Transport
+from shared import mongo
 from shared.contracts import Event
 from shared.contracts.base import derived_id
 from shared.contracts.codes import CancellationReason, MessageOutcome
@@ -359,6 +362,32 @@ async def test_an_outcome_waits_for_the_store(office: Office) -> None:
 
     assert calls == 3
     assert await office.settled() == {"sent": 1}
+
+
+async def test_what_may_have_been_taken_up_is_asked_for_again_and_goes_out(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.book(1, 2)
+    commit, cut_off = AsyncIOMotorClientSession.commit_transaction, [True]
+
+    async def commit_and_fall_silent(self: AsyncIOMotorClientSession) -> None:
+        await commit(self)
+        if cut_off and cut_off.pop():
+            error = AutoReconnect("connection closed")
+            error._add_error_label("UnknownTransactionCommitResult")
+            raise error
+
+    monkeypatch.setattr(mongo, "COMMIT_PATIENCE", -1.0)
+    monkeypatch.setattr(AsyncIOMotorClientSession, "commit_transaction", commit_and_fall_silent)
+    transport = CountingTransport()
+    sender = office.sender(transport)
+    sender.EVERY = 0.01  # type: ignore[misc]
+
+    assert await sender.send_chunk() is Pace.AT_ONCE
+
+    assert cut_off == []
+    assert transport.sent == 2
+    assert await office.settled() == {"sent": 2}
 
 
 async def test_a_chunk_is_what_intake_answers_at_once(office: Office) -> None:

@@ -1,6 +1,8 @@
 """A child process is started until ready, or its end is explained."""
 
+import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,6 +37,17 @@ def test_start_returns_when_ready_and_stop_when_ended(tmp_path: Path) -> None:
     script.stop()
     assert not script.is_running
     assert Home(tmp_path).pid_file("script").read() is None
+
+
+def test_it_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
+    script = Script(tmp_path, READY)
+    asking = threading.Thread(target=script.start)
+    asking.start()
+    asking.join()
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        script._process.wait(0.5)  # type: ignore[union-attr]
+    script.stop()
 
 
 def test_a_restart_makes_another_process(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """Age travels as a band; where the birth is known too vaguely, as unknown."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 import pytest
 
-from services.intake.domain.days import age_band, local_day
+from services.intake.domain.ages import age_band
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,3 @@ def test_a_month_is_enough_outside_the_birthday_s_month() -> None:
 def test_a_birth_that_is_not_known_has_no_band() -> None:
     assert age_band(None, None, "day", date(2026, 3, 1)) == "unknown"
     assert age_band(date(1990, 1, 1), 1990, "unknown", date(2026, 3, 1)) == "unknown"
-
-
-def test_the_day_is_that_of_the_district() -> None:
-    assert local_day(datetime(2026, 6, 30, 22, 30, tzinfo=UTC)) == date(2026, 7, 1)

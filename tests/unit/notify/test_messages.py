@@ -96,6 +96,18 @@ def test_nobody_takes_up_what_another_is_sending() -> None:
     assert take_up(case, NOW, message_id=the_message(case).id, lease=a_lease()).state is None
 
 
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_an_owner_that_asks_again_keeps_what_it_took_up(seconds: int) -> None:
+    """It did not learn whether its first asking was stored; its lease may have run out meanwhile."""
+    case = sending(owner=ME)
+
+    asked_at = NOW + timedelta(seconds=seconds)
+    decision = take_up(case, asked_at, message_id=the_message(case).id, lease=a_lease(owner=ME))
+
+    assert decision == Decision()
+    assert case.is_sending(the_message(case).id, ME)
+
+
 def test_what_a_crash_left_in_sending_ends_as_unknown() -> None:
     case = sending(owner=SOMEBODY_ELSE)
 

@@ -86,6 +86,13 @@ def test_an_offer_names_agreement_and_rules_and_gives_working_days_from_now() ->
     assert (NOW.date(), offer.respond_by) == (date(2026, 11, 23), date(2026, 11, 30))
 
 
+def test_nobody_has_to_answer_on_a_holiday() -> None:
+    decision = route(AGREEMENTS, received(a_case(Concern.DEBT)), None, datetime(2026, 12, 24, 9, tzinfo=UTC))
+
+    [offer] = events_of(decision, ReferralOffered)
+    assert offer.respond_by == date(2027, 1, 4)  # the fifth working day, after the 28th to the 31st
+
+
 def test_a_partner_learns_no_town_and_no_need_beyond_its_agreement() -> None:
     partners = AGREEMENTS.terms[0].partners
     agreements = an_agreement(partners=[p.model_dump() | {"needs": [Need.STEP_FREE_ACCESS]} for p in partners])

@@ -10,13 +10,13 @@ import pytest
 from routing_builders import AGREEMENTS, NOW, case_number, events_of, received
 
 from services.routing.agreement import Agreements
-from services.routing.days import local_day
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.decisions import route
 from shared.contracts.base import derived_id
 from shared.contracts.codes import AgeBand, LegalBasisKind
 from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
 from shared.contracts.routing import ReferralOffered
+from shared.days import local_day
 from shared.pipeline.decisions import Decision
 
 INTAKE: Final = Path(__file__).parents[3] / "examples" / "intake"

@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -10,11 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scheduling_builders import WORKDAYS, a_resource, a_timetable
 
-from services.scheduling.domain.holidays import is_holiday
 from services.scheduling.domain.resources import WEEKDAYS
-from services.scheduling.domain.timetable import first_bookable_day, openings_on
-
-BERLIN = ZoneInfo("Europe/Berlin")
+from services.scheduling.domain.timetable import openings_on
+from shared.days import LOCAL, is_holiday
 
 
 @pytest.mark.parametrize(
@@ -38,7 +35,7 @@ def test_a_day_with_a_clock_change_has_as_many_slots_as_any_other(day: date) -> 
 
     starts = [opening.starts_at for opening in openings_on(day, course)]
 
-    assert [start.astimezone(BERLIN).hour for start in starts] == list(range(4, 12))
+    assert [start.astimezone(LOCAL).hour for start in starts] == list(range(4, 12))
     assert {later - earlier for earlier, later in pairwise(starts)} == {timedelta(hours=1)}
 
 
@@ -58,7 +55,7 @@ def test_openings_lie_within_their_hours_and_never_overlap(day: date, minutes: i
     for earlier, later in pairwise(starts):
         assert later - earlier >= timedelta(minutes=minutes)
     for start in starts:
-        local = start.astimezone(BERLIN)
+        local = start.astimezone(LOCAL)
         assert local.date() == day
         assert opens * 60 <= local.hour * 60 + local.minute <= (opens + length) * 60 - minutes
 
@@ -69,29 +66,12 @@ def test_a_last_slot_that_would_run_over_is_not_offered() -> None:
     assert len(list(openings_on(date(2026, 11, 24), resource))) == 2
 
 
-@pytest.mark.parametrize(
-    ("now", "first"),
-    [
-        pytest.param(datetime(2026, 11, 23, 9, tzinfo=UTC), date(2026, 11, 24), id="Monday: tomorrow"),
-        pytest.param(datetime(2026, 11, 27, 9, tzinfo=UTC), date(2026, 11, 30), id="Friday: after the weekend"),
-        pytest.param(
-            datetime(2026, 11, 23, 23, 30, tzinfo=UTC), date(2026, 11, 25), id="past midnight in the district"
-        ),
-        pytest.param(datetime(2026, 12, 23, 9, tzinfo=UTC), date(2026, 12, 24), id="before Christmas Eve"),
-        pytest.param(datetime(2026, 12, 24, 9, tzinfo=UTC), date(2026, 12, 28), id="over Christmas"),
-        pytest.param(datetime(2026, 4, 2, 9, tzinfo=UTC), date(2026, 4, 7), id="over Easter"),
-    ],
-)
-def test_the_first_bookable_day_is_the_next_working_day(now: datetime, first: date) -> None:
-    assert first_bookable_day(now, 1) == first
+def test_the_first_day_is_the_next_working_day_in_the_district() -> None:
+    after_midnight_before_easter = datetime(2026, 4, 2, 22, 30, tzinfo=UTC)
 
+    openings = a_timetable().openings(after_midnight_before_easter)["awo"]
 
-@pytest.mark.parametrize(
-    "day",
-    [date(2026, 4, 3), date(2026, 4, 6), date(2026, 5, 14), date(2026, 5, 25), date(2026, 6, 4), date(2027, 3, 26)],
-)
-def test_the_movable_holidays_of_hesse_are_known(day: date) -> None:
-    assert is_holiday(day)
+    assert openings[0].starts_at.date() == date(2026, 4, 7)
 
 
 def test_nothing_is_offered_on_a_holiday() -> None:

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from deploy.embedded.daemon import Home
 from deploy.embedded.ports import free_ports
 from wegweiser.cli import COMMANDS, app
+from wegweiser.platform import Platform
+from wegweiser.settings import PlatformSettings
 
 PORTS = (
     "KAFKA_PORT",
@@ -142,3 +144,23 @@ def test_down_says_when_there_is_nothing_to_stop() -> None:
     answer = run(app, ["down"])
     assert answer.exit_code == 0
     assert answer.output == "nothing of the platform runs\n"
+
+
+@pytest.mark.parametrize("command", ["stop", "start"])
+def test_one_service_is_stopped_and_started_where_a_platform_runs_only(command: str, tmp_path: Path) -> None:
+    answer = run(app, [command, "routing"])
+    assert answer.exit_code == 1
+    assert answer.output == "no platform runs here; `make run` starts one\n"
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_new_platform_starts_what_was_stopped_in_an_earlier_one(tmp_path: Path) -> None:
+    ports = dict(zip((port.lower() for port in PORTS), free_ports(len(PORTS)), strict=True))
+    settings = PlatformSettings(var_dir=tmp_path, **ports)
+    stopped = Home(tmp_path).stopped("routing")
+    stopped.parent.mkdir()
+    stopped.touch()
+
+    Platform(settings, print).claim()
+
+    assert not stopped.exists()

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+from queue import Queue
 
 import pytest
 
@@ -49,6 +50,11 @@ class FakeServer:
         self.done.append(f"discard {self.name}")
 
 
+def nobody(_: str) -> bool:
+    """Nobody was stopped by hand."""
+    return False
+
+
 async def running_again(server: FakeServer) -> bool:
     return await asyncio.to_thread(server.running.wait, 10)
 
@@ -56,7 +62,7 @@ async def running_again(server: FakeServer) -> bool:
 async def test_what_dies_is_started_again_and_it_is_said() -> None:
     said: list[str] = []
     server = FakeServer("kafka", [])
-    supervisor = Supervisor(said.append)
+    supervisor = Supervisor(said.append, nobody)
     await supervisor.start(server)
 
     server.kill()
@@ -67,10 +73,28 @@ async def test_what_dies_is_started_again_and_it_is_said() -> None:
     assert said[0] == "kafka has ended unexpectedly; it is started again in 0.5 s"
 
 
+async def test_what_was_stopped_by_hand_stays_down_until_it_is_wanted_again() -> None:
+    said: Queue[str] = Queue()
+    stopped = {"routing"}
+    server = FakeServer("routing", [])
+    supervisor = Supervisor(said.put, stopped.__contains__)
+    await supervisor.start(server)
+
+    server.kill()
+    assert await asyncio.to_thread(said.get, timeout=10) == (
+        "routing is stopped by hand; `wegweiser start routing` starts it again"
+    )
+    assert not await asyncio.to_thread(server.running.wait, 0.5)
+
+    stopped.clear()
+    assert await running_again(server)
+    await supervisor.stop([[server]])
+
+
 async def test_what_fails_to_come_back_is_tried_again() -> None:
     said: list[str] = []
     server = FakeServer("kafka", [])
-    supervisor = Supervisor(said.append)
+    supervisor = Supervisor(said.append, nobody)
     await supervisor.start(server)
 
     server.trouble.append(DeployError("its disk is full"))
@@ -84,7 +108,7 @@ async def test_what_fails_to_come_back_is_tried_again() -> None:
 async def test_what_is_killed_at_its_first_start_is_started_again() -> None:
     server = FakeServer("kafka", [])
     server.trouble.append(KilledError("killed"))
-    supervisor = Supervisor(lambda _: None)
+    supervisor = Supervisor(lambda _: None, nobody)
     await supervisor.start(server)
     assert await running_again(server)
     await supervisor.stop([[server]])
@@ -93,7 +117,7 @@ async def test_what_is_killed_at_its_first_start_is_started_again() -> None:
 async def test_what_cannot_start_at_all_is_an_error() -> None:
     server = FakeServer("kafka", [])
     server.trouble.append(DeployError("port 29092 is held"))
-    supervisor = Supervisor(lambda _: None)
+    supervisor = Supervisor(lambda _: None, nobody)
     with pytest.raises(DeployError, match="port 29092 is held"):
         await supervisor.start(server)
     await supervisor.stop([[server]])
@@ -102,7 +126,7 @@ async def test_what_cannot_start_at_all_is_an_error() -> None:
 async def test_groups_are_stopped_one_after_another() -> None:
     done: list[str] = []
     service, kafka, mongod = (FakeServer(name, done) for name in ("routing", "kafka", "mongod"))
-    supervisor = Supervisor(lambda _: None)
+    supervisor = Supervisor(lambda _: None, nobody)
     await supervisor.start(mongod, kafka, service)
     done.clear()
 
@@ -118,7 +142,7 @@ async def test_what_is_still_starting_is_stopped_as_well() -> None:
     server = FakeServer("kafka", [])
     server.trouble.append(DeployError("kafka ended with -15 instead of starting"))
     server.may_start.clear()
-    supervisor = Supervisor(lambda _: None)
+    supervisor = Supervisor(lambda _: None, nobody)
     starting = asyncio.create_task(supervisor.start(server))
     await asyncio.to_thread(server.started.wait, 10)
 

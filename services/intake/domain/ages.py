@@ -1,12 +1,10 @@
-"""Days and ages as the district counts them."""
+"""Ages as the agreement counts them: in bands."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
 
 from shared.contracts.codes import AgeBand
 
-LOCAL: Final = ZoneInfo("Europe/Berlin")
 BirthPrecision = Literal["day", "month", "year", "unknown"]
 
 _BANDS: Final = (
@@ -17,11 +15,6 @@ _BANDS: Final = (
     (64, AgeBand.ADULT),
 )
 _DECEMBER: Final = 12
-
-
-def local_day(moment: datetime) -> date:
-    """The calendar day in the district; around midnight it is not the day in UTC."""
-    return moment.astimezone(LOCAL).date()
 
 
 def age_band(born: date | None, year: int | None, precision: BirthPrecision, on: date) -> AgeBand:

@@ -1,16 +1,36 @@
-"""Public holidays of Hesse (section 1 of the Hessisches Feiertagsgesetz): nobody is asked to come on one."""
+"""Days as the district counts them: by its own clock, and by Hesse's public holidays.
 
-from datetime import date, timedelta
+The holidays are those of section 1 of the Hessisches Feiertagsgesetz.
+"""
+
+from datetime import date, datetime, timedelta
 from functools import cache
+from typing import Final
+from zoneinfo import ZoneInfo
 
-_FIXED = ((1, 1), (5, 1), (10, 3), (12, 25), (12, 26))
-_AFTER_EASTER = (-2, 1, 39, 50, 60)
+LOCAL: Final = ZoneInfo("Europe/Berlin")
+_FIXED: Final = ((1, 1), (5, 1), (10, 3), (12, 25), (12, 26))
+_AFTER_EASTER: Final = (-2, 1, 39, 50, 60)
 """Good Friday, Easter Monday, Ascension, Whit Monday, Corpus Christi; Easter and Whit Sunday are Sundays anyway."""
+_SATURDAY: Final = 5
+
+
+def local_day(moment: datetime) -> date:
+    """The calendar day in the district; around midnight it is not the day in UTC."""
+    return moment.astimezone(LOCAL).date()
 
 
 def is_holiday(day: date) -> bool:
     """Whether `day` is a public holiday in Hesse."""
     return day in _holidays(day.year)
+
+
+def working_days_after(day: date, count: int) -> date:
+    """The last of `count` working days that begin after `day`: Monday to Friday without Hesse's public holidays."""
+    while count:
+        day += timedelta(days=1)
+        count -= day.weekday() < _SATURDAY and not is_holiday(day)
+    return day
 
 
 @cache
