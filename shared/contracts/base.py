@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from hashlib import sha1
 from typing import Annotated, ClassVar, Final
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -43,8 +44,13 @@ def new_id() -> str:
 
 
 def derived_id(*cause: str) -> str:
-    """The id of what follows from `cause`: the same cause makes the same id, so a repetition is recognised."""
-    return str(uuid5(NAMESPACE, "\n".join(cause)))
+    """The id of what follows from `cause`: the same cause makes the same id, so a repetition is recognised.
+
+    A version 5 UUID (RFC 9562), written without the standard library's object, which takes twice as long.
+    """
+    digits = sha1(NAMESPACE.bytes + "\n".join(cause).encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def schema_of(type_: str) -> str:
