@@ -1,7 +1,7 @@
 """From a Kafka record to a command: what it is, what it concerns, and what happens when it cannot be understood."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Generic
 
@@ -78,8 +78,7 @@ class Reader(Generic[S]):
 
         def decide_again(state: S | None, now: datetime) -> Decision[S]:
             decision = decide(state, now)
-            done = {**document, "state": REPLAYED, "subjects": [], "at": now}
-            return Decision(decision.state, decision.events, decision.answer, done)
+            return replace(decision, aside={**document, "state": REPLAYED, "subjects": []})
 
         marks = tuple(mark for mark in command.marks if mark.id != document["mark"])
         return Command(command.key, command.cause, decide_again, (*marks, Mark(INBOX, f"{document['_id']}/replayed")))

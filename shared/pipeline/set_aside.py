@@ -14,7 +14,7 @@ from pymongo import ASCENDING, ReplaceOne
 from shared.contracts.base import derived_id
 from shared.contracts.codes import SetAsideReason
 from shared.migrations import Migration, ensure_collection
-from shared.mongo import Database, LostRaceError, Session
+from shared.mongo import Database, LostRaceError, RefusedError, Session
 from shared.topics import is_from_outside
 
 SET_ASIDE: Final = "set_aside"
@@ -103,7 +103,7 @@ class SetAside:
         return {subject async for document in waiting for subject in document["subjects"]}
 
     async def store(self, documents: Collection[Mapping[str, Any]], session: Session) -> None:
-        """Write these inside the open transaction.
+        """Write these inside the open transaction; raises `RefusedError` for a replay of what was settled meanwhile.
 
         Parking writes to the record it waits for as well: a replay that settles that one at the same time would
         otherwise leave the parked record behind nobody, and nothing would ever take it up.
@@ -111,6 +111,8 @@ class SetAside:
         own = {document["_id"]: document for document in documents}
         waited_for: set[str] = set()
         for document in documents:
+            if document["state"] != OPEN and not await self.settle(document["_id"], document["state"], session):
+                raise RefusedError("the record was settled meanwhile")
             subjects = set(document["subjects"])
             if document["reason"] == SetAsideReason.PARKED and document["state"] == OPEN and not subjects & waited_for:
                 others = {"_id": {"$nin": list(own)}, "state": OPEN, "subjects": {"$in": list(subjects)}}
@@ -118,8 +120,10 @@ class SetAside:
                 if not found.matched_count:
                     raise LostRaceError("what a record would wait for was settled meanwhile")
             waited_for |= subjects
-        operations = [ReplaceOne({"_id": id_}, dict(document), upsert=True) for id_, document in own.items()]
-        await self._collection.bulk_write(operations, session=session)
+        waiting = [document for document in documents if document["state"] == OPEN]
+        if waiting:
+            operations = [ReplaceOne({"_id": document["_id"]}, dict(document), upsert=True) for document in waiting]
+            await self._collection.bulk_write(operations, session=session)
 
     async def oldest(
         self, *, state: str = OPEN, subjects: Collection[str] | None = None, skip: int = 0, limit: int = 100
@@ -153,10 +157,10 @@ class SetAside:
                 return await self.get(candidate["_id"])
         return None
 
-    async def settle(self, id_: str, state: str) -> bool:
+    async def settle(self, id_: str, state: str, session: Session | None = None) -> bool:
         """End the waiting of a record as replayed or discarded; False where none is open."""
         change = {"$set": {"state": state, "subjects": [], "at": datetime.now(UTC)}}
-        result = await self._collection.update_one({"_id": id_, "state": OPEN}, change)
+        result = await self._collection.update_one({"_id": id_, "state": OPEN}, change, session=session)
         return result.modified_count == 1
 
 

@@ -12,7 +12,7 @@ from toy.trial import Trial, eventually, running
 from shared.contracts.base import new_id
 from shared.pipeline.decisions import Decision
 from shared.pipeline.pipeline import Pipeline
-from shared.pipeline.set_aside import OPEN, record_of
+from shared.pipeline.set_aside import DISCARDED, OPEN, REPLAYED, record_of
 
 
 @pytest.fixture
@@ -89,6 +89,39 @@ async def test_giving_a_record_up_takes_up_what_is_parked_behind_it(trial: Trial
         assert await pipeline.discard(await first(trial)) == 2
 
     assert effects_violated(await trial.tallies(), events[1:], in_order=True, aside=()) == []
+
+
+@pytest.mark.parametrize(("orders", "end"), [(("discard", "replay"), DISCARDED), (("replay", "discard"), REPLAYED)])
+async def test_whoever_settles_a_record_first_decides_what_becomes_of_it(
+    trial: Trial, repaired: Any, orders: tuple[str, str], end: str
+) -> None:
+    event = Written(behaviour=RAISES)
+    one, other = trial.pipeline(), trial.pipeline()
+    async with running(one, other):
+        await setting_aside(trial, one, event)
+        known_to_both = await first(trial)
+        repaired()
+
+        await getattr(one, orders[0])(known_to_both)
+        await getattr(other, orders[1])(known_to_both)
+
+    assert [document["state"] for document in await trial.aside()] == [end]
+    assert await trial.effects() == (1 if end == REPLAYED else 0)
+
+
+async def test_two_instances_that_replay_a_record_at_once_let_it_take_effect_once(trial: Trial, repaired: Any) -> None:
+    case = new_id()
+    events = [Written(case, behaviour=RAISES), Written(case), Written(case)]
+    one, other = trial.pipeline(), trial.pipeline()
+    async with running(one, other):
+        await setting_aside(trial, one, *events)
+        known_to_both = await first(trial)
+        repaired()
+
+        await asyncio.gather(one.replay(known_to_both), other.replay(known_to_both))
+
+    assert effects_violated(await trial.tallies(), events, in_order=True, aside=()) == []
+    assert {document["state"] for document in await trial.aside()} == {REPLAYED}
 
 
 async def test_records_that_arrive_during_a_replay_wait_for_nobody_afterwards(trial: Trial, repaired: Any) -> None:
