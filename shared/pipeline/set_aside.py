@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from aiokafka.structs import ConsumerRecord
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ASCENDING, DESCENDING, ReplaceOne
 
 from shared.contracts.base import derived_id
 from shared.contracts.codes import SetAsideReason
@@ -27,6 +27,9 @@ KEPT: Final = timedelta(days=90)
 """How long the bytes wait for an operator; they are personal data and not kept for ever."""
 
 _ARRIVAL: Final = [("at", ASCENDING), ("offset", ASCENDING), ("_id", ASCENDING)]
+_LATEST: Final = [(name, DESCENDING) for name, _ in _ARRIVAL]
+_A_MOMENT: Final = timedelta(milliseconds=1)
+"""The least that MongoDB tells apart."""
 _WITHOUT_BYTES: Final = {"key": 0, "value": 0, "headers": 0}
 
 
@@ -105,25 +108,39 @@ class SetAside:
     async def store(self, documents: Collection[Mapping[str, Any]], session: Session) -> None:
         """Write these inside the open transaction; raises `RefusedError` for a replay of what was settled meanwhile.
 
-        Parking writes to the record it waits for as well: a replay that settles that one at the same time would
-        otherwise leave the parked record behind nobody, and nothing would ever take it up.
+        A record arrives after those of its subjects that wait, whatever the instances' clocks say. It writes to the
+        last of them as well: a replay that settles that one at the same time would otherwise leave a parked record
+        behind nobody, and nothing would ever take it up.
         """
-        own = {document["_id"]: document for document in documents}
-        waited_for: set[str] = set()
+        own = [document["_id"] for document in documents]
+        arrivals: dict[str, datetime] = {}
+        operations = []
         for document in documents:
-            if document["state"] != OPEN and not await self.settle(document["_id"], document["state"], session):
-                raise RefusedError("the record was settled meanwhile")
-            subjects = set(document["subjects"])
-            if document["reason"] == SetAsideReason.PARKED and document["state"] == OPEN and not subjects & waited_for:
-                others = {"_id": {"$nin": list(own)}, "state": OPEN, "subjects": {"$in": list(subjects)}}
-                found = await self._collection.update_one(others, {"$inc": {"holds_up": 1}}, session=session)
-                if not found.matched_count:
-                    raise LostRaceError("what a record would wait for was settled meanwhile")
-            waited_for |= subjects
-        waiting = [document for document in documents if document["state"] == OPEN]
-        if waiting:
-            operations = [ReplaceOne({"_id": document["_id"]}, dict(document), upsert=True) for document in waiting]
+            if document["state"] != OPEN:
+                if not await self.settle(document["_id"], document["state"], session):
+                    raise RefusedError("the record was settled meanwhile")
+                continue
+            subjects = document["subjects"]
+            ahead = [arrivals[subject] for subject in subjects if subject in arrivals]
+            others = [subject for subject in subjects if subject not in arrivals]
+            waiting = {"_id": {"$nin": own}, "state": OPEN, "subjects": {"$in": others}}
+            if others and (last := await self._written_to(waiting, session)) is not None:
+                ahead.append(last["at"])
+            if document["reason"] == SetAsideReason.PARKED and not ahead:
+                raise LostRaceError("what a record would wait for was settled meanwhile")
+            at = max([document["at"], *(earlier + _A_MOMENT for earlier in ahead)])
+            arrivals.update(dict.fromkeys(subjects, at))
+            operations.append(ReplaceOne({"_id": document["_id"]}, {**document, "at": at}, upsert=True))
+        if operations:
             await self._collection.bulk_write(operations, session=session)
+
+    async def _written_to(self, waiting: Mapping[str, Any], session: Session) -> dict[str, Any] | None:
+        """The last of these in the order of arrival; who else writes to it now loses or wins against this session."""
+        change = {"$inc": {"holds_up": 1}}
+        found: dict[str, Any] | None = await self._collection.find_one_and_update(
+            waiting, change, {"at": 1}, sort=_LATEST, session=session
+        )
+        return found
 
     async def oldest(
         self, *, state: str = OPEN, subjects: Collection[str] | None = None, skip: int = 0, limit: int = 100

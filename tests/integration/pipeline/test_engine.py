@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from shared.envelope import Cause
 from shared.mongo import Session, UnavailableError
 from shared.pipeline import engine as engine_module
 from shared.pipeline.decisions import Command, Decision, Done, Failed, Outcome, Repeated
-from shared.pipeline.engine import Engine
-from shared.pipeline.set_aside import OPEN
+from shared.pipeline.engine import Engine, utc_now
+from shared.pipeline.set_aside import DISCARDED, OPEN, SetAside
 
 
 async def feed(engine: Engine[Tally], trial: Trial, *events: Written) -> list[Outcome[Tally]]:
@@ -194,6 +195,39 @@ async def test_later_records_of_the_same_case_wait_behind_it(store: Trial, behav
         case: (events[0].id,),
         other: (events[3].id,),
     }
+
+
+def an_engine_whose_clock_is_off(store: Trial, minutes: int) -> Engine[Tally]:
+    return Engine(store.database, Tallies(store.database), clock=lambda: utc_now() + timedelta(minutes=minutes))
+
+
+async def test_records_wait_in_the_order_they_were_parked_whatever_the_clocks_say(store: Trial) -> None:
+    case = new_id()
+    events = [Written(case, behaviour=RAISES), *(Written(case) for _ in range(7))]
+    fast, slow = (an_engine_whose_clock_is_off(store, minutes) for minutes in (10, -10))
+
+    for engine, batch in ((fast, events[:2]), (slow, events[2:4]), (fast, events[4:5]), (slow, events[5:])):
+        await feed(engine, store, *batch)
+
+    aside = SetAside(store.database)
+    in_line = await aside.oldest()
+    assert [row["offset"] for row in in_line] == [row["offset"] for row in await store.aside()]
+    await aside.settle(in_line[0]["_id"], DISCARDED)
+    for row in in_line[1:]:
+        following = await aside.next_parked({case})
+        assert following is not None
+        assert following["_id"] == row["_id"]
+        await aside.settle(row["_id"], DISCARDED)
+
+
+async def test_instances_that_park_at_once_give_each_record_a_place_of_its_own(store: Trial) -> None:
+    case = new_id()
+    engines = [an_engine_whose_clock_is_off(store, minutes) for minutes in (-3, 0, 3)]
+    await feed(engines[1], store, Written(case, behaviour=RAISES))
+
+    await asyncio.gather(*(feed(engine, store, Written(case), Written(case)) for engine in engines))
+
+    assert len({row["at"] for row in await store.aside()}) == 7
 
 
 async def test_a_record_set_aside_may_be_read_again(store: Trial) -> None:
