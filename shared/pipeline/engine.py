@@ -114,12 +114,16 @@ class Engine(Generic[S]):
         return await self.run([command.fallback(error)])
 
     async def _decide(self, commands: Sequence[Command[S]]) -> tuple[_Plan[S], set[str]]:
+        subjects = {subject for command in commands for subject in command.subjects}
         async with translated():
             seen, known, blocked = await asyncio.gather(
                 self._seen(commands),
                 self._load({command.key for command in commands if command.key is not None}),
-                self._aside.blocked({subject for command in commands for subject in command.subjects}),
+                self._aside.blocked(subjects),
             )
+            # A partner names a referral: only now it is known which case its reply is about.
+            cases = {case.id for command in commands if command.parked and (case := known.get(command.key or ""))}
+            blocked |= await self._aside.blocked(cases - subjects)
         now = self._clock()
         plan: _Plan[S] = _Plan()
         streams: set[str] = set()
@@ -135,8 +139,9 @@ class Engine(Generic[S]):
             if repeated is not None:
                 plan.outcomes.append(Repeated(repeated))
                 continue
-            if command.parked is not None and blocked.intersection(command.subjects):
-                self._apply(command.parked(), None, plan, streams, blocked, now)
+            ahead = blocked.intersection(command.subjects if loaded is None else (*command.subjects, loaded.id))
+            if command.parked is not None and ahead:
+                self._apply(command.parked(ahead), None, plan, streams, blocked, now)
             else:
                 self._apply(command, stream, plan, streams, blocked, now)
         return plan, streams

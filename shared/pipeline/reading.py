@@ -1,6 +1,6 @@
 """From a Kafka record to a command: what it is, what it concerns, and what happens when it cannot be understood."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Generic
@@ -121,7 +121,7 @@ class Reader(Generic[S]):
             marks=(mark,),
             subjects=subjects,
             fallback=lambda error: self._aside(record, _reason_of(error), subjects, mark),
-            parked=lambda: self._aside(record, SetAsideReason.PARKED, subjects, mark),
+            parked=lambda ahead: self._aside(record, SetAsideReason.PARKED, {*subjects, *ahead}, mark),
         )
 
     def _ignored(self, record: ConsumerRecord, envelope: Envelope) -> Command[S] | None:
@@ -144,7 +144,7 @@ class Reader(Generic[S]):
         return Command(None, self._own_cause(record), lambda _state, _now: Decision(events=(event,)), (mark,))
 
     def _aside(
-        self, record: ConsumerRecord, reason: SetAsideReason, subjects: tuple[str, ...], mark: Mark
+        self, record: ConsumerRecord, reason: SetAsideReason, subjects: Collection[str], mark: Mark
     ) -> Command[S]:
         DEAD_LETTERS.labels(reason.value).inc()
         id_ = record_id(record.topic, record.partition, record.offset)
@@ -162,7 +162,7 @@ class Reader(Generic[S]):
             key=None,
             cause=self._own_cause(record),
             decide=lambda _state, now: Decision(
-                events=(event,), aside=aside_document(record, reason, set(subjects), mark.id, now)
+                events=(event,), aside=aside_document(record, reason, subjects, mark.id, now)
             ),
             marks=(mark,),
         )

@@ -39,7 +39,11 @@ def record_id(topic: str, partition: int, offset: int) -> str:
 
 
 def held_up(topic: str, key: str) -> str:
-    """The subject that a record with this key holds up; keys of an outside writer count on its own topic only."""
+    """The subject that a record with this key holds up.
+
+    Keys of an outside writer count on its own topic only: a partner that names a referral, its own or another's, must
+    not be able to hold up a case, least of all the person's withdrawal, by a reply that we cannot process.
+    """
     return f"{topic}/{key}" if is_from_outside(topic) else key
 
 
@@ -67,7 +71,7 @@ def aside_document(
         "value": record.value,
         "headers": headers,
         "reason": reason.value,
-        "subjects": sorted(subjects),
+        "subjects": sorted(set(subjects)),
         "mark": mark,
         "state": OPEN,
         "at": now,

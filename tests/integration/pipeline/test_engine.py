@@ -3,23 +3,26 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from faults.checker import effects_violated, numbers_violated
 from toy.records import Written
-from toy.service import CASES, RAISES, TOO_LARGE, Tallies, Tally
+from toy.service import CASES, PLAIN, RAISES, TOO_LARGE, Tallies, Tally
 from toy.trial import Trial
 
+from shared.contracts import BY_EVENT
 from shared.contracts.base import new_id
 from shared.contracts.codes import RejectionReason
+from shared.contracts.partners import ReplyAccepted
 from shared.contracts.routing import ReplyRejected
 from shared.envelope import Cause
 from shared.mongo import Session, UnavailableError
 from shared.pipeline import engine as engine_module
-from shared.pipeline.decisions import Command, Decision, Done, Failed, Outcome, Repeated
+from shared.pipeline.decisions import Command, Decision, Done, Failed, Outcome, Reaction, Received, Repeated
 from shared.pipeline.engine import Engine, utc_now
+from shared.pipeline.reading import Reader, Subscription
 from shared.pipeline.set_aside import DISCARDED, OPEN, SetAside
 
 
@@ -195,6 +198,70 @@ async def test_later_records_of_the_same_case_wait_behind_it(store: Trial, behav
         case: (events[0].id,),
         other: (events[3].id,),
     }
+
+
+REPLIES = "partner.awo.replies.v1"
+
+
+class ByReferral(Tallies):
+    """Each case is found by its own id and by that of its only referral."""
+
+    def __init__(self, store: Trial, case: str, referral: str) -> None:
+        super().__init__(store.database)
+        self._names = {case: case, referral: case}
+
+    async def load(self, keys: Collection[str]) -> Mapping[str, Tally]:
+        """The tallies by what they were asked for."""
+        found = await super().load({self._names.get(key, key) for key in keys})
+        return {key: found[self._names[key]] for key in keys if self._names.get(key) in found}
+
+
+def a_reply(store: Trial, referral: str, *, behaviour: str = PLAIN) -> Command[Tally]:
+    """A partner takes a referral; it names nothing but the referral."""
+
+    def take(received: Received[ReplyAccepted], known: Tally | None, now: datetime) -> Decision[Tally]:
+        if behaviour == RAISES:
+            raise ArithmeticError("the test asks for it")
+        assert known is not None
+        return Decision(known.model_copy(update={"effects": (*known.effects, received.cause.id)}))
+
+    written = Written(referral).with_header("ce_type", BY_EVENT[ReplyAccepted].type.encode())
+    record = replace(store.record(written), topic=REPLIES)
+    reaction = Reaction(ReplyAccepted, take, lambda event: event.referral_id)
+    command = Reader("routing", [reaction], Subscription(REPLIES, "replies")).command(record)
+    assert command is not None
+    return command
+
+
+async def test_a_reply_waits_behind_a_record_of_its_case(store: Trial) -> None:
+    case, referral = new_id(), new_id()
+    engine = Engine(store.database, ByReferral(store, case, referral))
+    await feed(engine, store, Written(case), Written(case, behaviour=RAISES))
+
+    await engine.run([a_reply(store, referral)])
+
+    bad, reply = await store.aside()
+    assert (reply["topic"], reply["reason"]) == (REPLIES, "parked")
+    assert await store.effects() == 1
+    aside = SetAside(store.database)
+    assert await aside.ahead_of(reply) == bad["_id"]
+    await aside.settle(bad["_id"], DISCARDED)
+    following = await aside.next_parked(bad["subjects"])
+    assert following is not None
+    assert following["_id"] == reply["_id"]
+
+
+async def test_a_reply_that_was_set_aside_holds_up_its_like_and_never_the_case(store: Trial) -> None:
+    case, referral = new_id(), new_id()
+    engine = Engine(store.database, ByReferral(store, case, referral))
+    await feed(engine, store, Written(case))
+
+    await engine.run([a_reply(store, referral, behaviour=RAISES), a_reply(store, referral)])
+    await feed(engine, store, Written(case))
+
+    assert [aside["reason"] for aside in await store.aside()] == ["handler_failed", "parked"]
+    assert {subject for aside in await store.aside() for subject in aside["subjects"]} == {f"{REPLIES}/{referral}"}
+    assert await store.effects() == 2
 
 
 def an_engine_whose_clock_is_off(store: Trial, minutes: int) -> Engine[Tally]:
