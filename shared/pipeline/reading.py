@@ -14,7 +14,7 @@ from shared.contracts.base import derived_id
 from shared.contracts.codes import RejectionReason, SetAsideReason
 from shared.contracts.operations import RecordSetAside
 from shared.envelope import Cause, Envelope, UnreadableError, is_id, new_traceparent, source_of, unwrap
-from shared.metrics import DEAD_LETTERS, IGNORED, REJECTED_REPLIES, UNKNOWN_FIELDS
+from shared.metrics import IGNORED, UNKNOWN_FIELDS
 from shared.mongo import RefusedError
 from shared.pipeline.decisions import Command, Decision, Mark, Reaction, Received, S
 from shared.pipeline.engine import INBOX
@@ -136,7 +136,6 @@ class Reader(Generic[S]):
         return self._aside(record, reason, _keyed(record), self._own(record))
 
     def _rejected(self, record: ConsumerRecord, reject: Reject, reason: RejectionReason) -> Command[S]:
-        REJECTED_REPLIES.inc()
         partner = owner_of(record.topic)
         assert partner is not None, "only partner topics are answered"
         event = reject(partner, record.partition, record.offset, reason)
@@ -146,7 +145,6 @@ class Reader(Generic[S]):
     def _aside(
         self, record: ConsumerRecord, reason: SetAsideReason, subjects: Collection[str], mark: Mark
     ) -> Command[S]:
-        DEAD_LETTERS.labels(reason.value).inc()
         id_ = record_id(record.topic, record.partition, record.offset)
         key = _text(record.key)
         event = RecordSetAside(

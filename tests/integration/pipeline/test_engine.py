@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from faults.checker import effects_violated, numbers_violated
+from prometheus_client import REGISTRY
 from toy.records import Written
 from toy.service import CASES, PLAIN, RAISES, TOO_LARGE, Tallies, Tally
 from toy.trial import Trial
@@ -20,8 +21,8 @@ from shared.contracts.routing import ReplyRejected
 from shared.envelope import Cause
 from shared.mongo import Session, UnavailableError
 from shared.pipeline import engine as engine_module
-from shared.pipeline.decisions import Command, Decision, Done, Failed, Outcome, Reaction, Received, Repeated
-from shared.pipeline.engine import Engine, utc_now
+from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Outcome, Reaction, Received, Repeated
+from shared.pipeline.engine import INBOX, Engine, utc_now
 from shared.pipeline.reading import Reader, Subscription
 from shared.pipeline.set_aside import DISCARDED, OPEN, SetAside
 
@@ -133,6 +134,35 @@ async def test_a_lost_race_decides_again_on_what_the_winner_stored(store: Trial)
     await feed(Engine(store.database, Overtaken(store.database)), store, third)
 
     assert await broken(store, [first, second, third]) == []
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"wegweiser_{name}_total", labels) or 0.0
+
+
+async def test_what_is_set_aside_is_counted_once_however_often_it_is_tried(store: Trial) -> None:
+    case = new_id()
+    batch = [Written(case), Written(case, behaviour=RAISES), Written(case)]
+    before = [counted("dead_letters", reason=reason) for reason in ("handler_failed", "parked")]
+
+    await asyncio.gather(*(feed(store.engine(), store, *batch) for _ in range(3)))
+    await feed(store.engine(), store, *batch)
+
+    after = [counted("dead_letters", reason=reason) for reason in ("handler_failed", "parked")]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1]
+
+
+async def test_a_rejection_is_counted_once_however_often_its_reply_is_read(store: Trial) -> None:
+    rejection = a_rejection()
+    command: Command[Tally] = Command(
+        None, Cause.begin(), lambda _, __: Decision(events=(rejection,)), (Mark(INBOX, "reply"),)
+    )
+    before = counted("rejected_replies")
+
+    for _ in range(3):
+        await store.engine().run([command])
+
+    assert counted("rejected_replies") == before + 1
 
 
 async def test_a_race_lost_for_ever_is_an_absent_store_and_no_dead_letter(
@@ -361,14 +391,18 @@ def test_a_mark_outlives_everything_on_the_bus() -> None:
     assert engine_module.INBOX_DAYS >= 30 + 7
 
 
+def a_rejection() -> ReplyRejected:
+    return ReplyRejected(
+        partner_id="awo", rejection_id=new_id(), partition=0, offset=1, reason=RejectionReason.UNKNOWN_REFERRAL
+    )
+
+
 async def test_what_is_told_apart_carries_nothing_of_the_case(store: Trial) -> None:
     event = Written()
     engine = store.engine()
     await feed(engine, store, event)
     before = await store.tally(event.case_id)
-    rejection = ReplyRejected(
-        partner_id="awo", rejection_id=new_id(), partition=0, offset=1, reason=RejectionReason.UNKNOWN_REFERRAL
-    )
+    rejection = a_rejection()
     reply = Cause(new_id(), "", "")
 
     await engine.run([Command(event.case_id, reply, lambda _, __: Decision(events=(rejection,), apart=True))])
