@@ -36,14 +36,14 @@ Row = dict[str, Any]
 
 
 def row_of(event: Event, cause: Cause, index: int, stream: str | None, sequence: int, now: datetime) -> Row:
-    """The row of the `index`-th event that follows from `cause`, numbered `sequence` in its stream."""
+    """The row of the `index`-th event that follows from `cause`, numbered `sequence` in its stream; 0 for one apart."""
     contract = BY_EVENT[type(event)]
     topic, subject = contract.topic_of(event), contract.subject_of(event)
     id_ = derived_id(cause.id, topic, contract.type, str(index))
     return {
         "_id": id_,
         "stream": stream or subject,
-        "sequence": sequence,
+        "sequence": 0 if contract.apart else sequence,
         "topic": topic,
         "subject": subject,
         "type": contract.type,

@@ -408,5 +408,5 @@ async def test_what_is_told_apart_carries_nothing_of_the_case(store: Trial) -> N
     await engine.run([Command(event.case_id, reply, lambda _, __: Decision(events=(rejection,), apart=True))])
 
     [row] = await store.rows(causation_id=reply.id)
-    assert (row["stream"], row["sequence"], row["correlation_id"]) == (rejection.rejection_id, 1, reply.id)
+    assert (row["stream"], row["sequence"], row["correlation_id"]) == (rejection.rejection_id, 0, reply.id)
     assert await store.tally(event.case_id) == before

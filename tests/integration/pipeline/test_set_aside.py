@@ -144,6 +144,22 @@ async def counted(trial: Trial, case: str, number: int) -> bool:
     return tally is not None and len(tally.effects) == number
 
 
+async def test_dead_letters_of_one_key_claim_no_order(trial: Trial) -> None:
+    case = new_id()
+    pipeline = trial.pipeline()
+    async with running(pipeline):
+        await setting_aside(trial, pipeline, Written(case, behaviour=RAISES), Written(case))
+
+        async def told() -> list[Any] | None:
+            letters = await trial.records_of(trial.names.dead_letters)
+            return letters if len(letters) == 2 else None
+
+        letters = await eventually(told, what="the dead letters")
+
+    assert {letter.key for letter in letters} == {case.encode()}
+    assert not any("ce_sequence" in dict(letter.headers) for letter in letters)
+
+
 async def test_the_bytes_are_kept_and_the_dead_letter_has_none_of_them(trial: Trial) -> None:
     event = Written(behaviour=RAISES).with_header("x-name", b"Anna Beispiel")
     pipeline = trial.pipeline()
