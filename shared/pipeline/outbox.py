@@ -292,4 +292,13 @@ async def _create(database: Database) -> None:
     await database[OUTBOX].create_index("time", name="unsent_by_time", partialFilterExpression={"unsent": True})
 
 
-MIGRATIONS: Final = (Migration("pipeline-outbox", _create),)
+async def _index_unsent(database: Database) -> None:
+    """So that publishing reads what is to be sent and not the whole past of its cases."""
+    await database[OUTBOX].create_index(
+        [("stream", ASCENDING), ("sequence", ASCENDING)],
+        name="unsent_by_stream",
+        partialFilterExpression={"unsent": True},
+    )
+
+
+MIGRATIONS: Final = (Migration("pipeline-outbox", _create), Migration("pipeline-outbox-unsent", _index_unsent))

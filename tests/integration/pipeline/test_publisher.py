@@ -190,6 +190,23 @@ async def test_whoever_publishes_a_case_first_sends_what_others_left_of_it(trial
     assert sequences(await trial.records_of(trial.names.outgoing)) == {case: [1, 2, 3]}
 
 
+async def test_what_a_case_told_before_is_not_read_again_to_publish_the_next(trial: Trial) -> None:
+    case = new_id()
+    await journal(trial, [told(trial.names.partner, case) for _ in range(200)])
+    await trial.database[OUTBOX].update_many({}, {"$unset": {"unsent": ""}})
+    await trial.database[OUTBOX].insert_one(
+        row_of(told(trial.names.partner, case), Cause.begin(), 0, case, 201, datetime.now(UTC))
+    )
+    await trial.database.command("profile", 2)
+
+    async with publishing(trial) as publisher:
+        await publisher.publish({case})
+
+    await trial.database.command("profile", 0)
+    [query] = [row async for row in trial.database["system.profile"].find({"command.filter.stream.$in": case})]
+    assert (query["docsExamined"], query["nreturned"]) == (1, 1)
+
+
 async def test_rows_just_sent_are_not_sent_again_by_the_same_process(trial: Trial) -> None:
     case = new_id()
     [row] = await journal(trial, [told(trial.names.partner, case)])
