@@ -32,6 +32,8 @@ OUTBOX: Final = "outbox"
 _THE_ROWS_FAULT: Final = frozenset({"MessageSizeTooLargeError", "RecordListTooLargeError"})
 BATCH_BYTES: Final = 512 * 1024
 """What is sent to a partition at once; with the client's 16 KiB a full batch of ours takes dozens of round trips."""
+APART_DAYS: Final = 37
+"""How long the journal keeps what belongs to no case, once it was sent: as long as the inbox knows the record."""
 Row = dict[str, Any]
 
 
@@ -301,4 +303,18 @@ async def _index_unsent(database: Database) -> None:
     )
 
 
-MIGRATIONS: Final = (Migration("pipeline-outbox", _create), Migration("pipeline-outbox-unsent", _index_unsent))
+async def _let_go(database: Database) -> None:
+    """A partner could fill the journal with rejections. Only what was sent has a `sent_at`, so nothing unsent ends."""
+    await database[OUTBOX].create_index(
+        "sent_at",
+        name="apart_by_sent_at",
+        expireAfterSeconds=APART_DAYS * 24 * 60 * 60,
+        partialFilterExpression={"sequence": 0},
+    )
+
+
+MIGRATIONS: Final = (
+    Migration("pipeline-outbox", _create),
+    Migration("pipeline-outbox-unsent", _index_unsent),
+    Migration("pipeline-outbox-apart", _let_go),
+)

@@ -205,6 +205,7 @@ async def test_a_decision_that_fails_sets_its_record_aside_and_the_others_go_on(
     assert (aside["reason"], aside["value"]) == ("handler_failed", events[1].value)
     [letter] = await store.rows(topic=store.names.dead_letters)
     assert aside["_id"] in letter["data"]
+    assert (letter["sequence"], "sent_at" in letter) == (0, False)
     assert await broken(store, events) == []
 
 
