@@ -259,6 +259,12 @@ async def test_a_row_counts_as_sent_only_when_the_broker_acknowledged_it(
     assert await trial.unsent() == 2
 
 
+async def test_the_broker_acknowledges_only_what_every_replica_in_sync_has(trial: Trial) -> None:
+    """Of one broker's answers nothing tells the difference, so this looks at what the client asks for: -1 is all."""
+    async with publishing(trial) as publisher:
+        assert publisher._producer._sender._acks == -1
+
+
 async def test_rows_of_a_newer_version_are_sent_as_they_are(trial: Trial) -> None:
     case = new_id()
     [row] = await journal(trial, [told(trial.names.partner, case)])
