@@ -132,7 +132,8 @@ def _message(service: str, contract: Contract) -> Node:
 
 
 def _headers(service: str, contract: Contract) -> Node:
-    """The headers of a record in binary mode. A partner owes the least that CloudEvents asks for."""
+    """The headers of a record in binary mode. A partner owes the least that CloudEvents asks for; what belongs to no
+    case has no place in an order."""
     is_partners = contract.publisher == _PARTNER
     publisher = service if contract.publisher == _EVERY_SERVICE else contract.publisher
     properties = {
@@ -144,7 +145,7 @@ def _headers(service: str, contract: Contract) -> Node:
         "ce_time": _text(format="date-time"),
         "ce_dataschema": _text(const=contract.schema),
         "content-type": _text(const="application/json"),
-        "ce_sequence": _text(pattern="^[0-9]{1,18}$"),
+        **({} if contract.apart else {"ce_sequence": _text(pattern="^[0-9]{1,18}$")}),
         "ce_correlationid": _text(pattern=UUID_PATTERN),
         "ce_causationid": _text(pattern=UUID_PATTERN),
         "ce_traceparent": _text(pattern=TRACEPARENT.pattern),

@@ -31,7 +31,14 @@ CONTRACTS: Final[tuple[Contract, ...]] = (
     Contract(
         routing.ReferralWithdrawn, _PREFIX + "referral.withdrawn.v1", routing.PARTNER_TOPIC, "referral_id", "routing"
     ),
-    Contract(routing.ReplyRejected, _PREFIX + "reply.rejected.v1", routing.PARTNER_TOPIC, "rejection_id", "routing"),
+    Contract(
+        routing.ReplyRejected,
+        _PREFIX + "reply.rejected.v1",
+        routing.PARTNER_TOPIC,
+        "rejection_id",
+        "routing",
+        apart=True,
+    ),
     Contract(partners.ReplyAccepted, _PREFIX + "reply.accepted.v1", partners.TOPIC, "referral_id", "partner"),
     Contract(partners.ReplyDeclined, _PREFIX + "reply.declined.v1", partners.TOPIC, "referral_id", "partner"),
     Contract(
@@ -49,7 +56,12 @@ CONTRACTS: Final[tuple[Contract, ...]] = (
     ),
     Contract(notify.MessageSettled, _PREFIX + "message.settled.v1", notify.TOPIC, "case_id", "notify"),
     Contract(
-        operations.RecordSetAside, _PREFIX + "record.set-aside.v1", operations.TOPIC, "original_key", "every service"
+        operations.RecordSetAside,
+        _PREFIX + "record.set-aside.v1",
+        operations.TOPIC,
+        "original_key",
+        "every service",
+        apart=True,
     ),
 )
 

@@ -89,7 +89,8 @@ class Command(Generic[S]):
     """One thing to decide. `key` finds the state (None: concerns no state).
 
     `fallback` takes its place when `decide` fails or the store refuses what it decided; without one the error is the
-    outcome. `parked` takes its place while an earlier record with one of the `subjects` is set aside.
+    outcome. `parked` takes its place while an earlier record is set aside that holds up one of the `subjects` or the
+    case itself; it is given those that are held up.
     """
 
     key: str | None
@@ -98,7 +99,7 @@ class Command(Generic[S]):
     marks: tuple[Mark, ...] = ()
     subjects: tuple[str, ...] = ()
     fallback: "Callable[[Exception], Command[S]] | None" = None
-    parked: "Callable[[], Command[S]] | None" = None
+    parked: "Callable[[Collection[str]], Command[S]] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from typing import Any, Final, Generic
 import structlog
 from pymongo import ASCENDING
 
-from shared.metrics import LOST_RACES
+from shared.contracts import BY_EVENT
+from shared.contracts.routing import ReplyRejected
+from shared.metrics import DEAD_LETTERS, LOST_RACES, REJECTED_REPLIES
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import (
     Database,
@@ -32,13 +34,15 @@ from shared.mongo import (
 )
 from shared.pipeline.decisions import Command, Decision, Done, Failed, Outcome, Repeated, S, States
 from shared.pipeline.outbox import OUTBOX, Row, row_of
-from shared.pipeline.set_aside import SetAside
+from shared.pipeline.set_aside import OPEN, SetAside
 
 log = structlog.get_logger()
 
 INBOX: Final = "inbox"
 INBOX_DAYS: Final = 37
 """Longest retention of a topic (30 days) and 7 more, so that nothing on the bus can outlive its mark."""
+
+_REJECTED: Final = BY_EVENT[ReplyRejected].type
 
 
 def utc_now() -> datetime:
@@ -97,6 +101,7 @@ class Engine(Generic[S]):
                     break
                 return await self._without(commands[0], error)
             else:
+                _count(plan)
                 return plan.outcomes, streams
         if len(commands) == 1:
             lost = UnavailableError("a single command lost every race")
@@ -114,12 +119,16 @@ class Engine(Generic[S]):
         return await self.run([command.fallback(error)])
 
     async def _decide(self, commands: Sequence[Command[S]]) -> tuple[_Plan[S], set[str]]:
+        subjects = {subject for command in commands for subject in command.subjects}
         async with translated():
             seen, known, blocked = await asyncio.gather(
                 self._seen(commands),
                 self._load({command.key for command in commands if command.key is not None}),
-                self._aside.blocked({subject for command in commands for subject in command.subjects}),
+                self._aside.blocked(subjects),
             )
+            # A partner names a referral: only now it is known which case its reply is about.
+            cases = {case.id for command in commands if command.parked and (case := known.get(command.key or ""))}
+            blocked |= await self._aside.blocked(cases - subjects)
         now = self._clock()
         plan: _Plan[S] = _Plan()
         streams: set[str] = set()
@@ -135,8 +144,9 @@ class Engine(Generic[S]):
             if repeated is not None:
                 plan.outcomes.append(Repeated(repeated))
                 continue
-            if command.parked is not None and blocked.intersection(command.subjects):
-                self._apply(command.parked(), None, plan, streams, blocked, now)
+            ahead = blocked.intersection(command.subjects if loaded is None else (*command.subjects, loaded.id))
+            if command.parked is not None and ahead:
+                self._apply(command.parked(ahead), None, plan, streams, blocked, now)
             else:
                 self._apply(command, stream, plan, streams, blocked, now)
         return plan, streams
@@ -265,6 +275,14 @@ def _fault_of_one(error: Exception) -> RefusedError:
     """A repository that fails by itself cannot read or write one of its documents: the others are to go on."""
     log.exception("repository_failed", error=type(error).__name__)
     return RefusedError(f"{type(error).__name__} in the repository")
+
+
+def _count(plan: _Plan[Any]) -> None:
+    """What was stored; what an attempt decided that lost a race, or a repetition of it, never happened."""
+    for document in plan.aside.values():
+        if document["state"] == OPEN:
+            DEAD_LETTERS.labels(document["reason"]).inc()
+    REJECTED_REPLIES.inc(sum(row["type"] == _REJECTED for row in plan.rows))
 
 
 def _by_collection(marks: Mapping[_Key, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -32,18 +32,20 @@ OUTBOX: Final = "outbox"
 _THE_ROWS_FAULT: Final = frozenset({"MessageSizeTooLargeError", "RecordListTooLargeError"})
 BATCH_BYTES: Final = 512 * 1024
 """What is sent to a partition at once; with the client's 16 KiB a full batch of ours takes dozens of round trips."""
+APART_DAYS: Final = 37
+"""How long the journal keeps what belongs to no case, once it was sent: as long as the inbox knows the record."""
 Row = dict[str, Any]
 
 
 def row_of(event: Event, cause: Cause, index: int, stream: str | None, sequence: int, now: datetime) -> Row:
-    """The row of the `index`-th event that follows from `cause`, numbered `sequence` in its stream."""
+    """The row of the `index`-th event that follows from `cause`, numbered `sequence` in its stream; 0 for one apart."""
     contract = BY_EVENT[type(event)]
     topic, subject = contract.topic_of(event), contract.subject_of(event)
     id_ = derived_id(cause.id, topic, contract.type, str(index))
     return {
         "_id": id_,
         "stream": stream or subject,
-        "sequence": sequence,
+        "sequence": 0 if contract.apart else sequence,
         "topic": topic,
         "subject": subject,
         "type": contract.type,
@@ -292,4 +294,27 @@ async def _create(database: Database) -> None:
     await database[OUTBOX].create_index("time", name="unsent_by_time", partialFilterExpression={"unsent": True})
 
 
-MIGRATIONS: Final = (Migration("pipeline-outbox", _create),)
+async def _index_unsent(database: Database) -> None:
+    """So that publishing reads what is to be sent and not the whole past of its cases."""
+    await database[OUTBOX].create_index(
+        [("stream", ASCENDING), ("sequence", ASCENDING)],
+        name="unsent_by_stream",
+        partialFilterExpression={"unsent": True},
+    )
+
+
+async def _let_go(database: Database) -> None:
+    """A partner could fill the journal with rejections. Only what was sent has a `sent_at`, so nothing unsent ends."""
+    await database[OUTBOX].create_index(
+        "sent_at",
+        name="apart_by_sent_at",
+        expireAfterSeconds=APART_DAYS * 24 * 60 * 60,
+        partialFilterExpression={"sequence": 0},
+    )
+
+
+MIGRATIONS: Final = (
+    Migration("pipeline-outbox", _create),
+    Migration("pipeline-outbox-unsent", _index_unsent),
+    Migration("pipeline-outbox-apart", _let_go),
+)

@@ -1,7 +1,7 @@
 """From a Kafka record to a command: what it is, what it concerns, and what happens when it cannot be understood."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Generic
 
@@ -14,7 +14,7 @@ from shared.contracts.base import derived_id
 from shared.contracts.codes import RejectionReason, SetAsideReason
 from shared.contracts.operations import RecordSetAside
 from shared.envelope import Cause, Envelope, UnreadableError, is_id, new_traceparent, source_of, unwrap
-from shared.metrics import DEAD_LETTERS, IGNORED, REJECTED_REPLIES, UNKNOWN_FIELDS
+from shared.metrics import IGNORED, UNKNOWN_FIELDS
 from shared.mongo import RefusedError
 from shared.pipeline.decisions import Command, Decision, Mark, Reaction, Received, S
 from shared.pipeline.engine import INBOX
@@ -78,8 +78,7 @@ class Reader(Generic[S]):
 
         def decide_again(state: S | None, now: datetime) -> Decision[S]:
             decision = decide(state, now)
-            done = {**document, "state": REPLAYED, "subjects": [], "at": now}
-            return Decision(decision.state, decision.events, decision.answer, done)
+            return replace(decision, aside={**document, "state": REPLAYED, "subjects": []})
 
         marks = tuple(mark for mark in command.marks if mark.id != document["mark"])
         return Command(command.key, command.cause, decide_again, (*marks, Mark(INBOX, f"{document['_id']}/replayed")))
@@ -122,7 +121,7 @@ class Reader(Generic[S]):
             marks=(mark,),
             subjects=subjects,
             fallback=lambda error: self._aside(record, _reason_of(error), subjects, mark),
-            parked=lambda: self._aside(record, SetAsideReason.PARKED, subjects, mark),
+            parked=lambda ahead: self._aside(record, SetAsideReason.PARKED, {*subjects, *ahead}, mark),
         )
 
     def _ignored(self, record: ConsumerRecord, envelope: Envelope) -> Command[S] | None:
@@ -137,7 +136,6 @@ class Reader(Generic[S]):
         return self._aside(record, reason, _keyed(record), self._own(record))
 
     def _rejected(self, record: ConsumerRecord, reject: Reject, reason: RejectionReason) -> Command[S]:
-        REJECTED_REPLIES.inc()
         partner = owner_of(record.topic)
         assert partner is not None, "only partner topics are answered"
         event = reject(partner, record.partition, record.offset, reason)
@@ -145,9 +143,8 @@ class Reader(Generic[S]):
         return Command(None, self._own_cause(record), lambda _state, _now: Decision(events=(event,)), (mark,))
 
     def _aside(
-        self, record: ConsumerRecord, reason: SetAsideReason, subjects: tuple[str, ...], mark: Mark
+        self, record: ConsumerRecord, reason: SetAsideReason, subjects: Collection[str], mark: Mark
     ) -> Command[S]:
-        DEAD_LETTERS.labels(reason.value).inc()
         id_ = record_id(record.topic, record.partition, record.offset)
         key = _text(record.key)
         event = RecordSetAside(
@@ -163,7 +160,7 @@ class Reader(Generic[S]):
             key=None,
             cause=self._own_cause(record),
             decide=lambda _state, now: Decision(
-                events=(event,), aside=aside_document(record, reason, set(subjects), mark.id, now)
+                events=(event,), aside=aside_document(record, reason, subjects, mark.id, now)
             ),
             marks=(mark,),
         )

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from aiokafka.structs import ConsumerRecord
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ASCENDING, DESCENDING, ReplaceOne
 
 from shared.contracts.base import derived_id
 from shared.contracts.codes import SetAsideReason
 from shared.migrations import Migration, ensure_collection
-from shared.mongo import Database, LostRaceError, Session
+from shared.mongo import Database, LostRaceError, RefusedError, Session
 from shared.topics import is_from_outside
 
 SET_ASIDE: Final = "set_aside"
@@ -27,6 +27,9 @@ KEPT: Final = timedelta(days=90)
 """How long the bytes wait for an operator; they are personal data and not kept for ever."""
 
 _ARRIVAL: Final = [("at", ASCENDING), ("offset", ASCENDING), ("_id", ASCENDING)]
+_LATEST: Final = [(name, DESCENDING) for name, _ in _ARRIVAL]
+_A_MOMENT: Final = timedelta(milliseconds=1)
+"""The least that MongoDB tells apart."""
 _WITHOUT_BYTES: Final = {"key": 0, "value": 0, "headers": 0}
 
 
@@ -36,7 +39,11 @@ def record_id(topic: str, partition: int, offset: int) -> str:
 
 
 def held_up(topic: str, key: str) -> str:
-    """The subject that a record with this key holds up; keys of an outside writer count on its own topic only."""
+    """The subject that a record with this key holds up.
+
+    Keys of an outside writer count on its own topic only: a partner that names a referral, its own or another's, must
+    not be able to hold up a case, least of all the person's withdrawal, by a reply that we cannot process.
+    """
     return f"{topic}/{key}" if is_from_outside(topic) else key
 
 
@@ -64,7 +71,7 @@ def aside_document(
         "value": record.value,
         "headers": headers,
         "reason": reason.value,
-        "subjects": sorted(subjects),
+        "subjects": sorted(set(subjects)),
         "mark": mark,
         "state": OPEN,
         "at": now,
@@ -103,23 +110,41 @@ class SetAside:
         return {subject async for document in waiting for subject in document["subjects"]}
 
     async def store(self, documents: Collection[Mapping[str, Any]], session: Session) -> None:
-        """Write these inside the open transaction.
+        """Write these inside the open transaction; raises `RefusedError` for a replay of what was settled meanwhile.
 
-        Parking writes to the record it waits for as well: a replay that settles that one at the same time would
-        otherwise leave the parked record behind nobody, and nothing would ever take it up.
+        A record arrives after those of its subjects that wait, whatever the instances' clocks say. It writes to the
+        last of them as well: a replay that settles that one at the same time would otherwise leave a parked record
+        behind nobody, and nothing would ever take it up.
         """
-        own = {document["_id"]: document for document in documents}
-        waited_for: set[str] = set()
+        own = [document["_id"] for document in documents]
+        arrivals: dict[str, datetime] = {}
+        operations = []
         for document in documents:
-            subjects = set(document["subjects"])
-            if document["reason"] == SetAsideReason.PARKED and document["state"] == OPEN and not subjects & waited_for:
-                others = {"_id": {"$nin": list(own)}, "state": OPEN, "subjects": {"$in": list(subjects)}}
-                found = await self._collection.update_one(others, {"$inc": {"holds_up": 1}}, session=session)
-                if not found.matched_count:
-                    raise LostRaceError("what a record would wait for was settled meanwhile")
-            waited_for |= subjects
-        operations = [ReplaceOne({"_id": id_}, dict(document), upsert=True) for id_, document in own.items()]
-        await self._collection.bulk_write(operations, session=session)
+            if document["state"] != OPEN:
+                if not await self.settle(document["_id"], document["state"], session):
+                    raise RefusedError("the record was settled meanwhile")
+                continue
+            subjects = document["subjects"]
+            ahead = [arrivals[subject] for subject in subjects if subject in arrivals]
+            others = [subject for subject in subjects if subject not in arrivals]
+            waiting = {"_id": {"$nin": own}, "state": OPEN, "subjects": {"$in": others}}
+            if others and (last := await self._written_to(waiting, session)) is not None:
+                ahead.append(last["at"])
+            if document["reason"] == SetAsideReason.PARKED and not ahead:
+                raise LostRaceError("what a record would wait for was settled meanwhile")
+            at = max([document["at"], *(earlier + _A_MOMENT for earlier in ahead)])
+            arrivals.update(dict.fromkeys(subjects, at))
+            operations.append(ReplaceOne({"_id": document["_id"]}, {**document, "at": at}, upsert=True))
+        if operations:
+            await self._collection.bulk_write(operations, session=session)
+
+    async def _written_to(self, waiting: Mapping[str, Any], session: Session) -> dict[str, Any] | None:
+        """The last of these in the order of arrival; who else writes to it now loses or wins against this session."""
+        change = {"$inc": {"holds_up": 1}}
+        found: dict[str, Any] | None = await self._collection.find_one_and_update(
+            waiting, change, {"at": 1}, sort=_LATEST, session=session
+        )
+        return found
 
     async def oldest(
         self, *, state: str = OPEN, subjects: Collection[str] | None = None, skip: int = 0, limit: int = 100
@@ -153,10 +178,10 @@ class SetAside:
                 return await self.get(candidate["_id"])
         return None
 
-    async def settle(self, id_: str, state: str) -> bool:
+    async def settle(self, id_: str, state: str, session: Session | None = None) -> bool:
         """End the waiting of a record as replayed or discarded; False where none is open."""
         change = {"$set": {"state": state, "subjects": [], "at": datetime.now(UTC)}}
-        result = await self._collection.update_one({"_id": id_, "state": OPEN}, change)
+        result = await self._collection.update_one({"_id": id_, "state": OPEN}, change, session=session)
         return result.modified_count == 1
 
 

@@ -61,7 +61,7 @@ def test_a_payload_follows_its_published_schema_whole_and_without_what_may_be_mi
 
 @pytest.mark.parametrize("contract", OURS, ids=_type_of)
 @few
-@given(data=st.data(), sequence=st.integers(0, 10**9))
+@given(data=st.data(), sequence=st.integers(1, 10**9))
 def test_an_event_comes_out_of_its_record_as_it_went_in(contract: Contract, data: st.DataObject, sequence: int) -> None:
     event = data.draw(samples_of(contract.event))
     cause = Cause.begin()
@@ -70,14 +70,14 @@ def test_an_event_comes_out_of_its_record_as_it_went_in(contract: Contract, data
     headers = headers_of(row, source_of("routing"))
     envelope = unwrap(row["topic"], headers, row["data"].encode())
 
-    assert {name for name, _ in headers} == HEADERS
-    assert len(headers) == len(HEADERS)
+    assert sorted(name for name, _ in headers) == sorted(HEADERS - {"ce_sequence"} if contract.apart else HEADERS)
     written = {name: value.decode() for name, value in headers}
     assert written["ce_subject"] == contract.subject_of(event)
     assert written["ce_time"] == "2026-11-23T09:00:00.000Z"
     assert written["ce_dataschema"] == contract.schema
     assert written["ce_causationid"] == cause.id
-    assert (envelope.source, envelope.type, envelope.sequence) == (source_of("routing"), contract.type, sequence)
+    assert (envelope.source, envelope.type) == (source_of("routing"), contract.type)
+    assert envelope.sequence == (0 if contract.apart else sequence)
     assert envelope.cause.id == envelope.id == row["_id"]
     assert envelope.cause.correlation_id == cause.correlation_id
     assert envelope.cause.traceparent[:36] == cause.traceparent[:36]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from uuid import uuid4
@@ -200,13 +200,13 @@ async def running(*pipelines: Pipeline[Any]) -> AsyncIterator[None]:
         await asyncio.gather(*(one.stop() for one in pipelines))
 
 
-async def delete_topics(kafka: str, names: Names) -> None:
-    """Remove the trial's topics; those that were never there are passed over."""
+async def delete_topics(kafka: str, names: Names, only: Collection[str] | None = None) -> None:
+    """Remove the trial's topics, or some of them; those that were never there are passed over."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
-        ours = {names.incoming, names.outgoing, names.second_outgoing, names.dead_letters}
-        await admin.delete_topics(sorted(ours & set(await admin.list_topics())))
+        ours = only or {names.incoming, names.outgoing, names.second_outgoing, names.dead_letters}
+        await admin.delete_topics(sorted(set(ours) & set(await admin.list_topics())))
     finally:
         await admin.close()
 

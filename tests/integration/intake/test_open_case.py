@@ -8,6 +8,13 @@ from running_intake import Intake
 from sample_bodies import a_body, a_person, a_reference
 
 
+async def test_idempotency_keys_and_their_answers_are_kept_for_a_day(intake: Intake) -> None:
+    indexes = await intake.database["requests"].index_information()
+
+    [kept] = [index for index in indexes.values() if "expireAfterSeconds" in index]
+    assert (kept["key"], kept["expireAfterSeconds"]) == ([("at", 1)], 24 * 60 * 60)
+
+
 async def test_a_case_is_stored_with_its_event_and_shown(intake: Intake) -> None:
     response = await intake.http.post("/v1/cases", json=a_body(source_reference=a_reference(), free_text="KANARI"))
 

@@ -5,13 +5,16 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, cast
 
 import pytest
+from faults.checker import effects_violated, numbers_violated
 from motor.motor_asyncio import AsyncIOMotorClientSession
+from prometheus_client import REGISTRY
 from pymongo.errors import AutoReconnect
 from toy.records import Written
 from toy.service import RAISES, Tally
 from toy.trial import Trial, eventually
 
 from shared import mongo
+from shared.contracts.base import new_id
 from shared.mongo import UnavailableError
 from shared.pipeline import engine as engine_module
 from shared.pipeline.decisions import Command, Done, Failed, Outcome, Repeated
@@ -91,6 +94,30 @@ async def test_a_request_that_fails_costs_the_others_nothing(store: Trial, door:
     outcomes = await asyncio.gather(door.submit(good), door.submit(bad))
 
     assert [type(outcome) for outcome in outcomes] == [Done, Failed]
+
+
+async def test_groups_of_two_instances_that_race_for_the_same_cases_answer_all_and_lose_nothing(
+    store: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Door, "LARGEST_GROUP", 5)
+    doors = [a_door(store.engine()) for _ in range(2)]
+    cases = [new_id() for _ in range(3)]
+    events = [Written(case) for _ in range(20) for case in cases]
+    races = REGISTRY.get_sample_value("wegweiser_lost_races_total") or 0
+    for door in doors:
+        door.start()
+
+    outcomes = await asyncio.gather(
+        *(doors[number % 2].submit(request(store, event)) for number, event in enumerate(events))
+    )
+    for door in doors:
+        await door.stop()
+
+    assert {type(outcome) for outcome in outcomes} == {Done}
+    assert (REGISTRY.get_sample_value("wegweiser_lost_races_total") or 0) > races
+    tallies = await store.tallies()
+    assert effects_violated(tallies, events, in_order=False, aside=()) == []
+    assert numbers_violated(tallies, await store.rows()) == []
 
 
 class Grouped(Engine[Tally]):

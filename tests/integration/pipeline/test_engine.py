@@ -3,23 +3,28 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from faults.checker import effects_violated, numbers_violated
+from prometheus_client import REGISTRY
 from toy.records import Written
-from toy.service import CASES, RAISES, TOO_LARGE, Tallies, Tally
+from toy.service import CASES, PLAIN, RAISES, TOO_LARGE, Tallies, Tally
 from toy.trial import Trial
 
+from shared.contracts import BY_EVENT
 from shared.contracts.base import new_id
 from shared.contracts.codes import RejectionReason
+from shared.contracts.partners import ReplyAccepted
 from shared.contracts.routing import ReplyRejected
 from shared.envelope import Cause
 from shared.mongo import Session, UnavailableError
 from shared.pipeline import engine as engine_module
-from shared.pipeline.decisions import Command, Decision, Done, Failed, Outcome, Repeated
-from shared.pipeline.engine import Engine
-from shared.pipeline.set_aside import OPEN
+from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Outcome, Reaction, Received, Repeated
+from shared.pipeline.engine import INBOX, Engine, utc_now
+from shared.pipeline.reading import Reader, Subscription
+from shared.pipeline.set_aside import DISCARDED, OPEN, SetAside
 
 
 async def feed(engine: Engine[Tally], trial: Trial, *events: Written) -> list[Outcome[Tally]]:
@@ -131,6 +136,35 @@ async def test_a_lost_race_decides_again_on_what_the_winner_stored(store: Trial)
     assert await broken(store, [first, second, third]) == []
 
 
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"wegweiser_{name}_total", labels) or 0.0
+
+
+async def test_what_is_set_aside_is_counted_once_however_often_it_is_tried(store: Trial) -> None:
+    case = new_id()
+    batch = [Written(case), Written(case, behaviour=RAISES), Written(case)]
+    before = [counted("dead_letters", reason=reason) for reason in ("handler_failed", "parked")]
+
+    await asyncio.gather(*(feed(store.engine(), store, *batch) for _ in range(3)))
+    await feed(store.engine(), store, *batch)
+
+    after = [counted("dead_letters", reason=reason) for reason in ("handler_failed", "parked")]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1]
+
+
+async def test_a_rejection_is_counted_once_however_often_its_reply_is_read(store: Trial) -> None:
+    rejection = a_rejection()
+    command: Command[Tally] = Command(
+        None, Cause.begin(), lambda _, __: Decision(events=(rejection,)), (Mark(INBOX, "reply"),)
+    )
+    before = counted("rejected_replies")
+
+    for _ in range(3):
+        await store.engine().run([command])
+
+    assert counted("rejected_replies") == before + 1
+
+
 async def test_a_race_lost_for_ever_is_an_absent_store_and_no_dead_letter(
     store: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +205,7 @@ async def test_a_decision_that_fails_sets_its_record_aside_and_the_others_go_on(
     assert (aside["reason"], aside["value"]) == ("handler_failed", events[1].value)
     [letter] = await store.rows(topic=store.names.dead_letters)
     assert aside["_id"] in letter["data"]
+    assert (letter["sequence"], "sent_at" in letter) == (0, False)
     assert await broken(store, events) == []
 
 
@@ -194,6 +229,103 @@ async def test_later_records_of_the_same_case_wait_behind_it(store: Trial, behav
         case: (events[0].id,),
         other: (events[3].id,),
     }
+
+
+REPLIES = "partner.awo.replies.v1"
+
+
+class ByReferral(Tallies):
+    """Each case is found by its own id and by that of its only referral."""
+
+    def __init__(self, store: Trial, case: str, referral: str) -> None:
+        super().__init__(store.database)
+        self._names = {case: case, referral: case}
+
+    async def load(self, keys: Collection[str]) -> Mapping[str, Tally]:
+        """The tallies by what they were asked for."""
+        found = await super().load({self._names.get(key, key) for key in keys})
+        return {key: found[self._names[key]] for key in keys if self._names.get(key) in found}
+
+
+def a_reply(store: Trial, referral: str, *, behaviour: str = PLAIN) -> Command[Tally]:
+    """A partner takes a referral; it names nothing but the referral."""
+
+    def take(received: Received[ReplyAccepted], known: Tally | None, now: datetime) -> Decision[Tally]:
+        if behaviour == RAISES:
+            raise ArithmeticError("the test asks for it")
+        assert known is not None
+        return Decision(known.model_copy(update={"effects": (*known.effects, received.cause.id)}))
+
+    written = Written(referral).with_header("ce_type", BY_EVENT[ReplyAccepted].type.encode())
+    record = replace(store.record(written), topic=REPLIES)
+    reaction = Reaction(ReplyAccepted, take, lambda event: event.referral_id)
+    command = Reader("routing", [reaction], Subscription(REPLIES, "replies")).command(record)
+    assert command is not None
+    return command
+
+
+async def test_a_reply_waits_behind_a_record_of_its_case(store: Trial) -> None:
+    case, referral = new_id(), new_id()
+    engine = Engine(store.database, ByReferral(store, case, referral))
+    await feed(engine, store, Written(case), Written(case, behaviour=RAISES))
+
+    await engine.run([a_reply(store, referral)])
+
+    bad, reply = await store.aside()
+    assert (reply["topic"], reply["reason"]) == (REPLIES, "parked")
+    assert await store.effects() == 1
+    aside = SetAside(store.database)
+    assert await aside.ahead_of(reply) == bad["_id"]
+    await aside.settle(bad["_id"], DISCARDED)
+    following = await aside.next_parked(bad["subjects"])
+    assert following is not None
+    assert following["_id"] == reply["_id"]
+
+
+async def test_a_reply_that_was_set_aside_holds_up_its_like_and_never_the_case(store: Trial) -> None:
+    case, referral = new_id(), new_id()
+    engine = Engine(store.database, ByReferral(store, case, referral))
+    await feed(engine, store, Written(case))
+
+    await engine.run([a_reply(store, referral, behaviour=RAISES), a_reply(store, referral)])
+    await feed(engine, store, Written(case))
+
+    assert [aside["reason"] for aside in await store.aside()] == ["handler_failed", "parked"]
+    assert {subject for aside in await store.aside() for subject in aside["subjects"]} == {f"{REPLIES}/{referral}"}
+    assert await store.effects() == 2
+
+
+def an_engine_whose_clock_is_off(store: Trial, minutes: int) -> Engine[Tally]:
+    return Engine(store.database, Tallies(store.database), clock=lambda: utc_now() + timedelta(minutes=minutes))
+
+
+async def test_records_wait_in_the_order_they_were_parked_whatever_the_clocks_say(store: Trial) -> None:
+    case = new_id()
+    events = [Written(case, behaviour=RAISES), *(Written(case) for _ in range(7))]
+    fast, slow = (an_engine_whose_clock_is_off(store, minutes) for minutes in (10, -10))
+
+    for engine, batch in ((fast, events[:2]), (slow, events[2:4]), (fast, events[4:5]), (slow, events[5:])):
+        await feed(engine, store, *batch)
+
+    aside = SetAside(store.database)
+    in_line = await aside.oldest()
+    assert [row["offset"] for row in in_line] == [row["offset"] for row in await store.aside()]
+    await aside.settle(in_line[0]["_id"], DISCARDED)
+    for row in in_line[1:]:
+        following = await aside.next_parked({case})
+        assert following is not None
+        assert following["_id"] == row["_id"]
+        await aside.settle(row["_id"], DISCARDED)
+
+
+async def test_instances_that_park_at_once_give_each_record_a_place_of_its_own(store: Trial) -> None:
+    case = new_id()
+    engines = [an_engine_whose_clock_is_off(store, minutes) for minutes in (-3, 0, 3)]
+    await feed(engines[1], store, Written(case, behaviour=RAISES))
+
+    await asyncio.gather(*(feed(engine, store, Written(case), Written(case)) for engine in engines))
+
+    assert len({row["at"] for row in await store.aside()}) == 7
 
 
 async def test_a_record_set_aside_may_be_read_again(store: Trial) -> None:
@@ -260,18 +392,22 @@ def test_a_mark_outlives_everything_on_the_bus() -> None:
     assert engine_module.INBOX_DAYS >= 30 + 7
 
 
+def a_rejection() -> ReplyRejected:
+    return ReplyRejected(
+        partner_id="awo", rejection_id=new_id(), partition=0, offset=1, reason=RejectionReason.UNKNOWN_REFERRAL
+    )
+
+
 async def test_what_is_told_apart_carries_nothing_of_the_case(store: Trial) -> None:
     event = Written()
     engine = store.engine()
     await feed(engine, store, event)
     before = await store.tally(event.case_id)
-    rejection = ReplyRejected(
-        partner_id="awo", rejection_id=new_id(), partition=0, offset=1, reason=RejectionReason.UNKNOWN_REFERRAL
-    )
+    rejection = a_rejection()
     reply = Cause(new_id(), "", "")
 
     await engine.run([Command(event.case_id, reply, lambda _, __: Decision(events=(rejection,), apart=True))])
 
     [row] = await store.rows(causation_id=reply.id)
-    assert (row["stream"], row["sequence"], row["correlation_id"]) == (rejection.rejection_id, 1, reply.id)
+    assert (row["stream"], row["sequence"], row["correlation_id"]) == (rejection.rejection_id, 0, reply.id)
     assert await store.tally(event.case_id) == before

@@ -67,7 +67,16 @@ async def test_marks_and_bytes_are_not_kept_for_ever(instances: list[Database]) 
 
     kept = {
         name: [index["expireAfterSeconds"] for index in indexes.values() if "expireAfterSeconds" in index]
-        for name in ("inbox", "set_aside")
+        for name in ("inbox", "outbox", "set_aside")
         for indexes in [await instances[0][name].index_information()]
     }
-    assert kept == {"inbox": [37 * 86400], "set_aside": [90 * 86400]}
+    assert kept == {"inbox": [37 * 86400], "outbox": [37 * 86400], "set_aside": [90 * 86400]}
+
+
+async def test_the_journal_lets_go_of_what_belongs_to_no_case_once_it_was_sent(instances: list[Database]) -> None:
+    await migrate(instances[0], MIGRATIONS)
+
+    indexes = await instances[0]["outbox"].index_information()
+
+    [ending] = [index for index in indexes.values() if "expireAfterSeconds" in index]
+    assert (ending["key"], dict(ending["partialFilterExpression"])) == ([("sent_at", 1)], {"sequence": 0})

@@ -190,6 +190,23 @@ async def test_whoever_publishes_a_case_first_sends_what_others_left_of_it(trial
     assert sequences(await trial.records_of(trial.names.outgoing)) == {case: [1, 2, 3]}
 
 
+async def test_what_a_case_told_before_is_not_read_again_to_publish_the_next(trial: Trial) -> None:
+    case = new_id()
+    await journal(trial, [told(trial.names.partner, case) for _ in range(200)])
+    await trial.database[OUTBOX].update_many({}, {"$unset": {"unsent": ""}})
+    await trial.database[OUTBOX].insert_one(
+        row_of(told(trial.names.partner, case), Cause.begin(), 0, case, 201, datetime.now(UTC))
+    )
+    await trial.database.command("profile", 2)
+
+    async with publishing(trial) as publisher:
+        await publisher.publish({case})
+
+    await trial.database.command("profile", 0)
+    [query] = [row async for row in trial.database["system.profile"].find({"command.filter.stream.$in": case})]
+    assert (query["docsExamined"], query["nreturned"]) == (1, 1)
+
+
 async def test_rows_just_sent_are_not_sent_again_by_the_same_process(trial: Trial) -> None:
     case = new_id()
     [row] = await journal(trial, [told(trial.names.partner, case)])
@@ -240,6 +257,12 @@ async def test_a_row_counts_as_sent_only_when_the_broker_acknowledged_it(
         await publisher.publish({case})
 
     assert await trial.unsent() == 2
+
+
+async def test_the_broker_acknowledges_only_what_every_replica_in_sync_has(trial: Trial) -> None:
+    """Of one broker's answers nothing tells the difference, so this looks at what the client asks for: -1 is all."""
+    async with publishing(trial) as publisher:
+        assert publisher._producer._sender._acks == -1
 
 
 async def test_rows_of_a_newer_version_are_sent_as_they_are(trial: Trial) -> None:

@@ -12,7 +12,7 @@ from toy.trial import Trial, eventually, running
 from shared.contracts.base import new_id
 from shared.pipeline.decisions import Decision
 from shared.pipeline.pipeline import Pipeline
-from shared.pipeline.set_aside import OPEN, record_of
+from shared.pipeline.set_aside import DISCARDED, OPEN, REPLAYED, record_of
 
 
 @pytest.fixture
@@ -91,6 +91,39 @@ async def test_giving_a_record_up_takes_up_what_is_parked_behind_it(trial: Trial
     assert effects_violated(await trial.tallies(), events[1:], in_order=True, aside=()) == []
 
 
+@pytest.mark.parametrize(("orders", "end"), [(("discard", "replay"), DISCARDED), (("replay", "discard"), REPLAYED)])
+async def test_whoever_settles_a_record_first_decides_what_becomes_of_it(
+    trial: Trial, repaired: Any, orders: tuple[str, str], end: str
+) -> None:
+    event = Written(behaviour=RAISES)
+    one, other = trial.pipeline(), trial.pipeline()
+    async with running(one, other):
+        await setting_aside(trial, one, event)
+        known_to_both = await first(trial)
+        repaired()
+
+        await getattr(one, orders[0])(known_to_both)
+        await getattr(other, orders[1])(known_to_both)
+
+    assert [document["state"] for document in await trial.aside()] == [end]
+    assert await trial.effects() == (1 if end == REPLAYED else 0)
+
+
+async def test_two_instances_that_replay_a_record_at_once_let_it_take_effect_once(trial: Trial, repaired: Any) -> None:
+    case = new_id()
+    events = [Written(case, behaviour=RAISES), Written(case), Written(case)]
+    one, other = trial.pipeline(), trial.pipeline()
+    async with running(one, other):
+        await setting_aside(trial, one, *events)
+        known_to_both = await first(trial)
+        repaired()
+
+        await asyncio.gather(one.replay(known_to_both), other.replay(known_to_both))
+
+    assert effects_violated(await trial.tallies(), events, in_order=True, aside=()) == []
+    assert {document["state"] for document in await trial.aside()} == {REPLAYED}
+
+
 async def test_records_that_arrive_during_a_replay_wait_for_nobody_afterwards(trial: Trial, repaired: Any) -> None:
     case = new_id()
     early = [Written(case, behaviour=RAISES), *(Written(case) for _ in range(10))]
@@ -109,6 +142,22 @@ async def test_records_that_arrive_during_a_replay_wait_for_nobody_afterwards(tr
 async def counted(trial: Trial, case: str, number: int) -> bool:
     tally = await trial.tally(case)
     return tally is not None and len(tally.effects) == number
+
+
+async def test_dead_letters_of_one_key_claim_no_order(trial: Trial) -> None:
+    case = new_id()
+    pipeline = trial.pipeline()
+    async with running(pipeline):
+        await setting_aside(trial, pipeline, Written(case, behaviour=RAISES), Written(case))
+
+        async def told() -> list[Any] | None:
+            letters = await trial.records_of(trial.names.dead_letters)
+            return letters if len(letters) == 2 else None
+
+        letters = await eventually(told, what="the dead letters")
+
+    assert {letter.key for letter in letters} == {case.encode()}
+    assert not any("ce_sequence" in dict(letter.headers) for letter in letters)
 
 
 async def test_the_bytes_are_kept_and_the_dead_letter_has_none_of_them(trial: Trial) -> None:

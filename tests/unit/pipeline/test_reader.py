@@ -310,6 +310,18 @@ def test_a_partner_cannot_take_the_place_of_another_cause_by_its_id() -> None:
     assert marks[0] != marks[1]
 
 
+def test_what_belongs_to_no_case_belongs_to_none_when_it_is_replayed() -> None:
+    def refuse(*_: Any) -> Decision[Tally]:
+        return Decision(apart=True)
+
+    reader = Reader("routing", [Reaction(ReplyAccepted, refuse, lambda event: event.referral_id)], Subscription("", ""))
+
+    command = reader.replayed({"_id": new_id(), "mark": ""}, a_record(reply(), topic=REPLIES))
+
+    assert command is not None
+    assert command.decide(None, NOW).apart
+
+
 def test_a_key_that_ends_in_a_line_break_is_no_id() -> None:
     written = Written()
     written.key, written.value = f"{new_id()}\n".encode(), b"broken"
