@@ -1,6 +1,8 @@
 """Who holds a TCP port on this machine, told from /proc: a taken port is named, not fought."""
 
+import random
 import socket
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,6 +11,7 @@ from deploy.errors import DeployError
 
 _LISTENING: Final = "0A"
 _LONGEST_COMMAND: Final = 160
+_LOWEST: Final = 10_000
 _HIGHEST: Final = 65535
 _ANOTHER: Final = 100
 """How far away a port is proposed instead of a taken one: beyond the neighbours, which are ours as well."""
@@ -68,15 +71,19 @@ def command_of(pid: int) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody holds at this moment, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for taken in sockets:
-            taken.bind(("127.0.0.1", 0))
-        return [taken.getsockname()[1] for taken in sockets]
-    finally:
-        for taken in sockets:
-            taken.close()
+    """Ports of 127.0.0.1 that nobody holds at this moment, all different.
+
+    They lie below those that the kernel gives to outgoing connections, which could take one before it is used.
+    """
+    first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    with ExitStack() as held:
+        ports: list[int] = []
+        while len(ports) < count:
+            port, taken = random.randrange(_LOWEST, first_outgoing), held.enter_context(socket.socket())  # noqa: S311
+            with suppress(OSError):  # somebody listens there
+                taken.bind(("127.0.0.1", port))
+                ports.append(port)
+        return ports
 
 
 def accepts_connections(port: int) -> bool:

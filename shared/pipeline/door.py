@@ -25,23 +25,23 @@ class Door(Generic[S]):
         self._engine = engine
         self._publisher = publisher
         self._queue: asyncio.Queue[_Waiting[S]] = asyncio.Queue()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to store groups."""
-        self._tasks = [asyncio.create_task(self._store_groups()) for _ in range(2)]
+        self._task = asyncio.create_task(self._store_groups())
 
     async def stop(self) -> None:
         """Store what was handed in, then end."""
         await self._queue.join()
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
+        task, self._task = self._task, None
+        if task is not None:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(task, return_exceptions=True)
 
     async def submit(self, command: Command[S]) -> Outcome[S]:
         """What came of the command, after its durable write; raises `UnavailableError` where the store is away."""
-        if not self._tasks:
+        if self._task is None:
             raise UnavailableError("the service is starting or stopping")
         outcome: asyncio.Future[Outcome[S]] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((command, outcome))
