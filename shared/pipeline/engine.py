@@ -138,11 +138,11 @@ class Engine(Generic[S]):
         for command in commands:
             loaded = known.get(command.key) if command.key is not None else None
             stream = loaded.id if loaded is not None else command.key
-            if stream is not None:
-                streams.add(stream)
             repeated = self._repetition(command, seen, plan)
             if repeated is not None:
                 plan.outcomes.append(Repeated(repeated))
+                if stream is not None:  # whoever was first may have died before it published
+                    streams.add(stream)
                 continue
             ahead = blocked.intersection(command.subjects if loaded is None else (*command.subjects, loaded.id))
             if command.parked is not None and ahead:
@@ -217,6 +217,8 @@ class Engine(Generic[S]):
         return rows, after
 
     async def _load(self, keys: set[str]) -> Mapping[str, S]:
+        if not keys:
+            return {}
         try:
             async with translated():
                 return await self._states.load(keys)
