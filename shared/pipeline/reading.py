@@ -33,6 +33,10 @@ _REJECTIONS: Final = {
 }
 
 
+_LONGEST_KEY: Final = 200
+"""Bytes of a key that say whom a record concerns: ours have 36, and one of millions would fit no document."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """A topic pattern read by one consumer group. With `reject`, what cannot be read is answered in the partner's own
@@ -183,7 +187,7 @@ def _keyed(record: ConsumerRecord) -> tuple[str, ...]:
 
 
 def _text(key: bytes | None) -> str:
-    return (key or b"").decode("utf-8", "replace")
+    return (key or b"")[:_LONGEST_KEY].decode("utf-8", "replace")
 
 
 def _decoded(contract: Contract, data: bytes) -> Event:
