@@ -20,7 +20,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.metrics import BACK_OFFS, BATCH_RECORDS, BATCH_SECONDS, HOP_SECONDS, LAG
 from shared.mongo import StoreError
-from shared.pipeline.outbox import until_reachable
+from shared.pipeline.outbox import RETRY_MS, until_reachable
 from shared.pipeline.set_aside import size_of
 
 log = structlog.get_logger()
@@ -212,6 +212,7 @@ class Consumption:
             logger=None,
             graceful_timeout=DRAIN_SECONDS,
             metadata_max_age_ms=3000,
+            retry_backoff_ms=RETRY_MS,
         )
         self._broker.subscriber(
             pattern=pattern,
