@@ -404,3 +404,14 @@ def test_record_too_large_for_the_store_is_set_aside_without_its_bytes() -> None
     assert decision is not None
     assert decision.aside is not None
     assert (decision.aside["value"], decision.aside["bytes"] > 17 * 1024 * 1024) == (None, True)
+
+
+def test_more_headers_than_a_document_of_the_store_holds_are_not_kept() -> None:
+    written = Written()
+    written.headers = [("", b"")] * 500_000
+
+    decision = decision_on(record_of(written))
+
+    assert decision is not None
+    assert decision.aside is not None
+    assert (decision.aside["reason"], decision.aside["headers"]) == ("bad_headers", [])
