@@ -20,7 +20,8 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.metrics import BACK_OFFS, BATCH_RECORDS, BATCH_SECONDS, HOP_SECONDS, LAG
 from shared.mongo import StoreError
-from shared.pipeline.outbox import until_reachable
+from shared.pipeline.outbox import RETRY_MS, until_reachable
+from shared.pipeline.set_aside import size_of
 
 log = structlog.get_logger()
 
@@ -48,9 +49,10 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.handled: dict[TopicPartition, int] = {}
-        """The next offset to handle, of every partition that something was delivered from."""
+        """The next offset to handle, of every partition whose position is known."""
         self._uncommitted: dict[TopicPartition, int] = {}
         self.polled_at = 0.0
+        self.answered_at = 0.0
         self.joined = False
         self.stopping = False
         self.idle = asyncio.Event()
@@ -66,20 +68,29 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         """
         await super().start()
         self._fetcher._prefetch_backoff = BUFFER_SECONDS
+        heartbeat = self._coordinator._do_heartbeat
+
+        async def noted() -> bool:
+            if answered := await heartbeat():
+                self.answered_at = time.monotonic()
+            return bool(answered)
+
+        self._coordinator._do_heartbeat = noted
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
         """Waits until there is something, so that FastStream's sleep after an empty poll never comes."""
         while True:
+            self._note_positions()
             try:
                 found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
             except (asyncio.CancelledError, ConsumerStoppedError):
                 raise
             except Exception as error:
                 log.warning("poll_failed", error=type(error).__name__)
-                await self._start_again()
                 await asyncio.sleep(POLL_SECONDS)
+                await self._start_again()
                 continue
             self.polled_at = time.monotonic()
             for partition, records in self.lag().items():
@@ -95,26 +106,40 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 await self._commit()
 
     def lag(self) -> dict[TopicPartition, int]:
-        """Records between what was handled and the end, for the partitions that were read from."""
+        """Records between what was handled and the end, for the partitions that were asked for."""
         ends = {partition: self.highwater(partition) for partition in self.assignment() & self.handled.keys()}
         return {partition: end - self.handled[partition] for partition, end in ends.items() if end is not None}
 
     def put_back(self) -> None:
-        """Seek to what was handled last, in every partition that the client has delivered from since."""
+        """Seek to what was handled last, in every partition."""
         for partition, offset in self.handled.items():
             with suppress(IllegalStateError):  # lost meanwhile: its new owner starts at the commit
                 self.seek(partition, offset)
 
+    def _note_positions(self) -> None:
+        """What lies before the positions is handled once no batch is at hand, also where it was no record: a
+        transaction ends with a mark of the broker, and what was taken back is never delivered."""
+        if not (self.joined and self.idle.is_set()):
+            return
+        assignment = self._subscription.subscription.assignment
+        for partition, (position, _) in assignment.all_consumed_offsets().items():
+            if self.handled.get(partition) != position:
+                self.handled[partition] = self._uncommitted[partition] = position
+
     async def _start_again(self) -> None:
-        """The client may have passed what it never delivered: go back in the other partitions as well."""
+        """The client may have passed what it never delivered: go back, and first ask where to, until that is known."""
+        while begun := self.assignment() - self.handled.keys():
+            try:
+                for partition in begun:
+                    self.handled[partition] = await self._beginning(partition)
+            except (KafkaError, IllegalStateError) as error:
+                log.warning("position_unknown", error=type(error).__name__)
+                await asyncio.sleep(POLL_SECONDS)
         self.put_back()
-        for partition in self.assignment() - self.handled.keys():
-            with suppress(KafkaError, IllegalStateError):
-                committed = await self.committed(partition)
-                if committed is None:  # seek_to_committed would leave the position where it is
-                    await self.seek_to_beginning(partition)
-                else:
-                    self.seek(partition, committed)
+
+    async def _beginning(self, partition: TopicPartition) -> int:
+        committed: int | None = await self.committed(partition)
+        return committed if committed is not None else (await self.beginning_offsets([partition]))[partition]
 
     async def commit_handled(self, records: Sequence[ConsumerRecord]) -> None:
         """Remember and commit these records; a commit that comes too late is harmless, the inbox knows them."""
@@ -155,10 +180,10 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
 
     @property
     def is_ready(self) -> bool:
-        """Joined its group, fetches, and polled a moment ago."""
-        return (
-            self.joined and not self._fetcher.error_future.done() and time.monotonic() - self.polled_at < READY_SECONDS
-        )
+        """Joined its group, fetches, polled a moment ago, and the broker answered a moment ago."""
+        if not self.joined or self._fetcher.error_future.done():
+            return False
+        return time.monotonic() - min(self.polled_at, self.answered_at) < READY_SECONDS
 
 
 class Drain(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -180,7 +205,7 @@ class Drain(ConsumerRebalanceListener):  # type: ignore[misc]
         """Partitions come with the committed offsets of whoever had them before."""
         if self.consumer is not None:
             self.consumer.joined = True
-            self.consumer.polled_at = time.monotonic()
+            self.consumer.polled_at = self.consumer.answered_at = time.monotonic()
             log.info("partitions_assigned", group=self.consumer._group_id, partitions=len(assigned))
 
 
@@ -205,6 +230,7 @@ class Consumption:
             logger=None,
             graceful_timeout=DRAIN_SECONDS,
             metadata_max_age_ms=3000,
+            retry_backoff_ms=RETRY_MS,
         )
         self._broker.subscriber(
             pattern=pattern,
@@ -247,7 +273,7 @@ class Consumption:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the consumer belongs to its group and polls."""
+        """Whether the consumer belongs to its group, polls and is answered."""
         return self._listener.consumer is not None and self._listener.consumer.is_ready
 
     def lag(self) -> dict[str, int]:
@@ -328,7 +354,7 @@ def _bounded(records: Sequence[ConsumerRecord]) -> Iterator[Sequence[ConsumerRec
     portion: list[ConsumerRecord] = []
     size = 0
     for record in records:
-        weight = max(0, record.serialized_value_size) + 500
+        weight = size_of(record) + 500
         if portion and size + weight > BATCH_BYTES:
             yield portion
             portion, size = [], 0

@@ -34,6 +34,9 @@ BATCH_BYTES: Final = 512 * 1024
 """What is sent to a partition at once; with the client's 16 KiB a full batch of ours takes dozens of round trips."""
 APART_DAYS: Final = 37
 """How long the journal keeps what belongs to no case, once it was sent: as long as the inbox knows the record."""
+RETRY_MS: Final = 500
+"""How long the clients wait before they ask a broker again; by their default, ten times a second from several tasks, an
+outage takes two to three times the CPU of an idle service."""
 Row = dict[str, Any]
 
 
@@ -98,6 +101,7 @@ class Publisher:
             max_batch_size=BATCH_BYTES,
             request_timeout_ms=10_000,
             metadata_max_age_ms=10_000,
+            retry_backoff_ms=RETRY_MS,
         )
         try:
             await until_reachable(self._producer.start)

@@ -137,7 +137,7 @@ class Pipeline(Generic[S]):
         return handle
 
     def readiness(self) -> dict[str, bool]:
-        """Each consumer group, and whether it was joined and polls."""
+        """Each consumer group, and whether it was joined, polls and is answered."""
         return {
             sub.group: consumption.is_ready
             for (sub, _), consumption in zip(self._readers, self._consumptions, strict=True)

@@ -26,6 +26,8 @@ LARGEST: Final = 12 * 1024 * 1024
 KEPT: Final = timedelta(days=90)
 """How long the bytes wait for an operator; they are personal data and not kept for ever."""
 
+_HEADER_BYTES: Final = 32
+"""What a header takes in a document beside its own bytes."""
 _ARRIVAL: Final = [("at", ASCENDING), ("offset", ASCENDING), ("_id", ASCENDING)]
 _LATEST: Final = [(name, DESCENDING) for name, _ in _ARRIVAL]
 _A_MOMENT: Final = timedelta(milliseconds=1)
@@ -36,6 +38,14 @@ _WITHOUT_BYTES: Final = {"key": 0, "value": 0, "headers": 0}
 def record_id(topic: str, partition: int, offset: int) -> str:
     """The id of a record by its coordinates."""
     return derived_id("record", topic, str(partition), str(offset))
+
+
+def size_of(record: ConsumerRecord) -> int:
+    """Bytes of a record's key, value and headers."""
+    size = len(record.key or b"") + len(record.value or b"")
+    return size + sum(
+        len(name.encode("utf-8", "surrogateescape")) + len(value or b"") for name, value in record.headers
+    )
 
 
 def held_up(topic: str, key: str) -> str:
@@ -55,10 +65,8 @@ def aside_document(
     `mark` is the inbox's mark it was set aside under, so that its replay is not taken for a repetition.
     """
     headers = [[name.encode("utf-8", "surrogateescape"), value] for name, value in record.headers]
-    size = sum(
-        len(part or b"") for part in (record.key, record.value, *(part for header in headers for part in header))
-    )
-    if size > LARGEST:  # unpacked from a compressed batch; the bytes are on the bus while its retention lasts
+    size = size_of(record)
+    if size + _HEADER_BYTES * len(headers) > LARGEST:  # the bytes are on the bus while its retention lasts
         record, headers = replace(record, key=None, value=None), []
     return {
         "_id": record_id(record.topic, record.partition, record.offset),

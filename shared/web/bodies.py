@@ -31,7 +31,7 @@ def parse_json(body: bytes, model: type[M]) -> M:
 
 def _problem_with(body: bytes, error: ValidationError) -> ProblemError:
     faults = faults_of(error)
-    if error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] != "json_invalid":
+    if len(faults) > 1 or error.errors(include_input=False)[0]["type"] != "json_invalid":
         return not_valid(faults)
     expected = faults[0].expected
     try:

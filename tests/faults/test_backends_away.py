@@ -3,14 +3,17 @@
 import asyncio
 from typing import Final
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from faults.checker import violations
 from faults.instances import Instance, Instances
 from toy.records import Written
-from toy.trial import Trial, eventually
+from toy.trial import Trial, eventually, running
 
 from deploy.backends import Backends
 from shared.contracts.base import new_id
+from shared.web.equipment import equip
 
 LONGEST_STOP: Final = 60.0
 """Seconds an operator waits for a service to end; Kubernetes and systemd are set to more."""
@@ -46,6 +49,28 @@ async def test_a_broker_that_goes_and_comes_back_loses_nothing(
 
     assert await violations(trial, everything) == []
     assert await instance.stop() == 0
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_an_instance_is_ready_only_while_the_broker_answers(
+    trial: Trial, breakable: Backends, ending: str
+) -> None:
+    assert breakable.broker is not None
+    pipeline, app = trial.pipeline(), FastAPI()
+    equip(app, pipeline.readiness)
+    async with (
+        running(pipeline),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy") as door,
+    ):
+
+        async def answers(status: int) -> bool:
+            return (await door.get("/health/ready")).status_code == status
+
+        await eventually(lambda: answers(200), what="readiness")
+        await asyncio.to_thread(getattr(breakable.broker, ending))
+        await eventually(lambda: answers(503), what="the outage noticed", seconds=15)
+        await asyncio.to_thread(breakable.broker.start)
+        await eventually(lambda: answers(200), what="readiness again", seconds=30)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -39,6 +39,9 @@ def _all_as_none(value: Any) -> Any:
     return None if value == "all" else value
 
 
+T = TypeVar("T")
+Several = Annotated[tuple[T, ...], Field(fail_fast=True)]
+"""A list that is given up at its first wrong member: to name thousands of them would keep everybody else waiting."""
 ConcernCode = Annotated[
     str, AfterValidator(partial(_known, _CONCERNS)), WithJsonSchema({"type": "string", "enum": list(_CONCERNS)})
 ]
@@ -106,7 +109,7 @@ class Contact(Said):
     email: (
         Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f<>,;]+@[^@\s\x00-\x1f<>,;]+$")] | None
     ) = None
-    may_contact_by: tuple[Literal["sms", "email", "letter", "phone"], ...] = ()
+    may_contact_by: Several[Literal["sms", "email", "letter", "phone"]] = ()
 
 
 class Languages(Said):
@@ -114,7 +117,7 @@ class Languages(Said):
 
     first: Language | None = None
     variety: Line | None = None
-    also: Annotated[tuple[Language, ...], Field(max_length=6)] = ()
+    also: Annotated[Several[Language], Field(max_length=6)] = ()
     reads: Language | None = None
     german_level: Literal["none", "A1", "A2", "B1", "B2", "C1", "C2"] | None = None
 
@@ -138,20 +141,20 @@ class SaidLegalBasis(Said):
     """On what ground the case may be passed on. `covers_…`: null stands for "all"."""
 
     kind: LegalBasisKind = LegalBasisKind.NONE
-    covers_partners: Annotated[Annotated[tuple[PartnerId, ...], _LISTED] | None, *_ALL_OR_LISTED] = None
-    covers_concerns: Annotated[Annotated[tuple[ConcernCode, ...], _LISTED] | None, *_ALL_OR_LISTED] = None
+    covers_partners: Annotated[Annotated[Several[PartnerId], _LISTED] | None, *_ALL_OR_LISTED] = None
+    covers_concerns: Annotated[Annotated[Several[ConcernCode], _LISTED] | None, *_ALL_OR_LISTED] = None
     text_version: Label | None = None
     text_language: Language | None = None
     given_on: date | None = None
     expires_on: date | None = None
     withdrawn_on: date | None = None
     form: Label | None = None
-    field_groups: tuple[Literal["identity", "contact", "languages", "household", "notes"], ...] = ()
+    field_groups: Several[Literal["identity", "contact", "languages", "household", "notes"]] = ()
 
 
 MOST_CONCERNS: Final = 50
 """As many as an event of a case may hold."""
-Concerns = Annotated[tuple[SaidConcern, ...], Field(min_length=1, max_length=MOST_CONCERNS)]
+Concerns = Annotated[Several[SaidConcern], Field(min_length=1, max_length=MOST_CONCERNS)]
 
 
 class NewCase(Said):
@@ -162,13 +165,13 @@ class NewCase(Said):
     received_at: Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC))] | None = None
     municipality: Municipality
     referrer: Referrer | None = None
-    persons: Annotated[tuple[SaidPerson, ...], Field(min_length=1, max_length=30)]
+    persons: Annotated[Several[SaidPerson], Field(min_length=1, max_length=30)]
     address: Address | None = None
     contact: Contact | None = None
     languages: Languages = Languages()
     concerns: Concerns
     legal_basis: SaidLegalBasis = SaidLegalBasis()
-    wishes: tuple[WishCode, ...] = ()
+    wishes: Several[WishCode] = ()
     urgency: Urgency = Urgency.NORMAL
     respond_by: date | None = None
     free_text: Text | None = None

@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import ConsumerRecord
-from toy.records import Written
+from toy.records import Written, kwargs_of
 from toy.trial import PARTITIONS, Trial, eventually, running
 
 from shared.mongo import UnavailableError
 from shared.pipeline import consumer as consumer_module
-from shared.pipeline.consumer import Consumption
+from shared.pipeline.consumer import READY_SECONDS, Consumption, PatientConsumer
 from shared.topics import Topic, provision
 
 
@@ -157,6 +157,57 @@ async def test_a_poll_that_fails_after_passing_records_loses_none(
     assert failures == 0
 
 
+async def test_a_poll_that_fails_loses_nothing_while_the_broker_does_not_say_where_the_group_was(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(PatientConsumer, "_note_positions", lambda _: None)  # the first poll finds them itself
+    getmany, committed, poll_failures, failures = AIOKafkaConsumer.getmany, AIOKafkaConsumer.committed, 1, 3
+
+    async def losing(self: AIOKafkaConsumer, *args: Any, **options: Any) -> Any:
+        nonlocal poll_failures
+        found = await getmany(self, *args, **options)
+        if found and poll_failures:
+            poll_failures -= 1
+            raise KafkaConnectionError
+        return found
+
+    async def silent(self: AIOKafkaConsumer, partition: Any) -> Any:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise KafkaConnectionError
+        return await committed(self, partition)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", losing)
+    monkeypatch.setattr(AIOKafkaConsumer, "committed", silent)
+    handle = Handling()
+    await trial.write(*some(40))
+
+    async with consuming(trial, handle):
+        await until(lambda: len(handle.handled) == 40, "all records")
+
+    assert (poll_failures, failures) == (0, 0)
+
+
+async def test_the_marks_of_a_transaction_are_no_lag(trial: Trial) -> None:
+    handle = Handling()
+    name = trial.names.incoming
+    async with (
+        AIOKafkaProducer(bootstrap_servers=trial.kafka, transactional_id=trial.names.service) as producer,
+        consuming(trial, handle) as consumption,
+    ):
+        await producer.begin_transaction()
+        await producer.send_and_wait(name, **kwargs_of(Written()), partition=0)
+        await producer.abort_transaction()
+        async with producer.transaction():
+            await producer.send_and_wait(name, **kwargs_of(Written()), partition=1)
+        await until(lambda: len(handle.handled) == 1, "the record")
+
+        await until(lambda: consumption.lag() == {name: 0}, "no lag")
+        await eventually(lambda: all_committed(trial, 4), what="the commit behind the marks")
+
+
 async def test_a_commit_that_failed_is_made_up_for_without_new_records(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,14 +311,23 @@ async def test_nothing_more_is_fetched_while_records_wait_for_the_handler(trial:
         await until(lambda: len(handle.handled) == 300, "all records")
 
 
-async def test_large_records_are_handled_in_portions_that_fit_a_transaction(trial: Trial, small_portions: int) -> None:
+@pytest.mark.parametrize("part", ["key", "value", "header"])
+async def test_large_records_are_handled_in_portions_that_fit_a_transaction(
+    trial: Trial, small_portions: int, part: str
+) -> None:
     handle = Handling()
-    await trial.write(*some_large(30))
+    large = some(30)
+    for written in large:
+        if part == "header":
+            written.with_header("x", b"x" * 30_000)
+        else:
+            setattr(written, part, b"x" * 30_000)
+    await trial.write(*large)
 
     async with consuming(trial, handle):
         await until(lambda: len(handle.handled) == 30, "all records")
 
-    assert max(sum(len(record.value) for record in batch) for batch in handle.batches) <= small_portions
+    assert max(len(batch) for batch in handle.batches) * 30_000 <= small_portions
 
 
 async def test_a_start_that_fails_is_tried_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,6 +387,22 @@ async def test_an_instance_is_ready_when_it_belongs_to_its_group_and_polls(trial
         await trial.write(*some(3))
         await eventually(lambda: handled_all(trial), what="the effects")
         assert pipeline.lag() == {trial.names.incoming: 0}
+
+
+async def test_an_instance_whose_broker_does_not_answer_is_not_ready(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with consuming(trial, Handling()) as consumption:
+        consumer = consumption._listener.consumer
+        assert consumer is not None
+        joined_at = consumer.answered_at
+        await until(lambda: consumer.answered_at > joined_at, "a heartbeat")
+        await until(lambda: consumption.is_ready, "readiness")
+
+        consumer.answered_at -= READY_SECONDS
+        assert not consumption.is_ready
+
+        await until(lambda: consumption.is_ready, "the next heartbeat")
 
 
 async def handled_all(trial: Trial) -> bool:

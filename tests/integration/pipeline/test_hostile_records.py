@@ -1,15 +1,17 @@
 """Hostile records on a real broker: set aside with their coordinates, and every neighbour takes effect."""
 
 import inspect
+from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.consumer import fetcher
 from faults.checker import effects_violated
-from toy.batches import CODECS, with_raw_name, write_batch
+from faults.instances import instances_of
+from toy.batches import CODECS, with_raw_name, write_batch, write_copies
 from toy.records import Written, kwargs_of
 from toy.trial import Trial, eventually, running
 
-from shared.pipeline.wire import PatientRecords
+from shared.pipeline.wire import LARGEST_BATCH, PatientRecords
 
 
 async def handled(trial: Trial, records: int) -> bool:
@@ -52,6 +54,39 @@ async def test_records_without_headers_key_or_value_and_large_ones_stop_nobody(t
     reasons = {document["reason"] for document in await trial.aside()}
     assert reasons == {"bad_headers", "no_key", "empty", "not_json"}
     assert large.value in [document["value"] for document in await trial.aside()]
+
+
+BOMB_MEGABYTES = {"gzip": 200, "snappy": 18, "lz4": 200, "zstd": 200}
+"""What each bomb unpacks to; snappy does not pack more than that into what the broker takes."""
+NEARLY_BOMBS = 40
+GROWTH_MEGABYTES = 160
+"""What a fetch answer may unpack to, and what it takes to do so."""
+
+
+async def test_compressed_bombs_stop_nobody_and_take_no_memory(trial: Trial, tmp_path: Path) -> None:
+    fine, bomb, nearly = [Written() for _ in range(6)], Written(), Written()
+    for codec, event in zip(BOMB_MEGABYTES, fine[1:], strict=False):
+        bomb.value = bytes(BOMB_MEGABYTES[codec] * 1024 * 1024)
+        await write_batch(trial.kafka, trial.names.incoming, [bomb], codec)
+        await trial.write(event)
+    nearly.value = bytes(LARGEST_BATCH * 9 // 10)
+    await write_copies(trial.kafka, trial.names.incoming, [nearly], NEARLY_BOMBS)
+
+    async with instances_of(trial, tmp_path) as instances:
+        instance = await instances.start().ready()
+        idle = instance.resident_megabytes
+        await trial.write(fine[0], fine[5])
+        await eventually(lambda: handled(trial, 6 + 4 + NEARLY_BOMBS), what="all records", seconds=60)
+        await eventually(lambda: all_committed(trial, 6 + 4 + NEARLY_BOMBS), what="the commit", seconds=60)
+        grown = instance.resident_megabytes - idle
+
+    assert effects_violated(await trial.tallies(), fine, in_order=True, aside=()) == []
+    print(f"{idle:.0f} MB idle, {grown:.0f} MB more")
+    assert grown < GROWTH_MEGABYTES
+
+
+async def all_committed(trial: Trial, records: int) -> bool:
+    return sum((await trial.committed()).values()) == records
 
 
 async def test_what_a_writer_took_back_has_no_effect(trial: Trial) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 from aiokafka.structs import ConsumerRecord
+from contract.contract_samples import samples_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from toy.records import NOW, Written, a_record, an_event
 from toy.service import Names, Tally, reactions, subscription
@@ -13,10 +16,11 @@ from toy.service import Names, Tally, reactions, subscription
 from shared.contracts import BY_EVENT
 from shared.contracts.base import derived_id, new_id
 from shared.contracts.codes import RejectionReason
+from shared.contracts.intake import CaseOpened
 from shared.contracts.partners import ReplyAccepted
 from shared.contracts.routing import ReferralAccepted, ReplyRejected
 from shared.envelope import source_of
-from shared.pipeline.decisions import Command, Decision, Reaction
+from shared.pipeline.decisions import Command, Decision, Reaction, Received
 from shared.pipeline.reading import Reader, Subscription
 from shared.pipeline.wire import UNREADABLE
 
@@ -162,9 +166,79 @@ def test_fields_of_a_newer_writer_are_counted() -> None:
     payload(added=1)(written)
     before = sample("wegweiser_unknown_fields_total", type=TYPE)
 
-    decision_on(record_of(written))
+    decision_on(record_of(Written()))
+    assert sample("wegweiser_unknown_fields_total", type=TYPE) == before
 
+    decision_on(record_of(written))
     assert sample("wegweiser_unknown_fields_total", type=TYPE) == before + 1
+
+
+@given(opened=samples_of(CaseOpened), inside=st.sampled_from(["legal_basis", "concerns"]))
+@settings(max_examples=10)
+def test_fields_that_a_newer_writer_added_inside_are_ignored_and_counted(opened: CaseOpened, inside: str) -> None:
+    document = json.loads(opened.model_dump_json())
+    [part, *_] = document[inside] if isinstance(document[inside], list) else [document[inside]]
+    part["added"] = 1
+    written = Written().with_header("ce_type", BY_EVENT[CaseOpened].type.encode())
+    written.value = json.dumps(document).encode()
+    seen: list[CaseOpened] = []
+
+    def look(received: Received[CaseOpened], *_: Any) -> Decision[Tally]:
+        seen.append(received.event)
+        return Decision()
+
+    reacting = Reader(NAMES.service, [Reaction(CaseOpened, look, lambda event: event.case_id)], subscription(NAMES))
+    before = sample("wegweiser_unknown_fields_total", type=BY_EVENT[CaseOpened].type)
+    command = reacting.command(a_record(written, topic="intake.cases.v1"))
+    assert command is not None
+    command.decide(None, NOW)
+
+    assert seen == [opened]
+    assert sample("wegweiser_unknown_fields_total", type=BY_EVENT[CaseOpened].type) == before + 1
+
+
+@pytest.mark.parametrize("topic", ["partner.toy.replies.v1", "routing.referrals.v1", "intake.cases.v1"])
+def test_an_event_on_a_topic_it_does_not_belong_on_is_ignored_and_counted(topic: str) -> None:
+    before = sample("wegweiser_ignored_total", type=TYPE)
+
+    assert reader().command(a_record(Written(), topic=topic)) is None
+    assert sample("wegweiser_ignored_total", type=TYPE) == before + 1
+
+
+def test_our_own_writers_thread_is_taken_over_and_an_outside_writers_is_not() -> None:
+    thread = new_id()
+    ours, theirs = Written(), reply()
+    commands = [
+        reader().command(record_of(ours.with_header("ce_correlationid", thread.encode()))),
+        rejecting().command(a_record(theirs.with_header("ce_correlationid", thread.encode()), topic=REPLIES)),
+    ]
+
+    assert [command.cause.correlation_id for command in commands if command is not None] == [thread, ""]
+
+
+def test_a_partners_key_holds_up_no_record_of_another_topic() -> None:
+    case, theirs, ours = new_id(), reply(), Written()
+    theirs.key = ours.key = case.encode()
+    ours.value = ours.value.replace(ours.case_id.encode(), case.encode()) if ours.value else None
+    held = [
+        rejecting().command(a_record(theirs, topic=REPLIES)),
+        rejecting().command(a_record(theirs, topic="partner.vhs.replies.v1")),
+        reader().command(record_of(ours)),
+    ]
+    first, second, third = (set(command.subjects) for command in held if command is not None)
+
+    assert case in third
+    assert first & second == first & third == second & third == set()
+
+
+def test_a_key_of_any_length_takes_little_room() -> None:
+    theirs = reply()
+    theirs.key = b"\xff" * 1_000_000
+
+    command = rejecting().command(a_record(theirs, topic=REPLIES))
+
+    assert command is not None
+    assert max(map(len, command.subjects)) < 300
 
 
 def test_an_event_of_the_service_itself_is_ignored() -> None:
@@ -342,3 +416,14 @@ def test_record_too_large_for_the_store_is_set_aside_without_its_bytes() -> None
     assert decision is not None
     assert decision.aside is not None
     assert (decision.aside["value"], decision.aside["bytes"] > 17 * 1024 * 1024) == (None, True)
+
+
+def test_more_headers_than_a_document_of_the_store_holds_are_not_kept() -> None:
+    written = Written()
+    written.headers = [("", b"")] * 500_000
+
+    decision = decision_on(record_of(written))
+
+    assert decision is not None
+    assert decision.aside is not None
+    assert (decision.aside["reason"], decision.aside["headers"]) == ("bad_headers", [])

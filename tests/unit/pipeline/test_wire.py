@@ -1,5 +1,6 @@
 """Batches that the client cannot read: every neighbour of a broken record is delivered."""
 
+import cramjam
 import pytest
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 from toy.batches import CODECS, bytes_of, sealed, with_codec, with_raw_name
 from toy.records import Written
 
-from shared.pipeline.wire import UNREADABLE, PatientRecords
+from shared.pipeline.wire import LARGEST_BATCH, MOST_HEADERS, MOST_OFFSETS, UNREADABLE, PatientRecords
 
+COMPRESSED = [codec for codec in CODECS if codec != "plain"]
 Read = tuple[int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 
 
@@ -75,11 +77,89 @@ def test_an_unknown_compression_costs_that_batch_only() -> None:
     assert found[2:] == expected(fine, 2)
 
 
-@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+@pytest.mark.parametrize("codec", COMPRESSED)
 def test_compressed_bytes_that_are_none_cost_that_batch_only(codec: str) -> None:
     broken = with_codec(bytes_of([Written(), Written()]), CODECS[codec])
 
     assert [record[3][0][0] for record in read(broken)] == [UNREADABLE, UNREADABLE]
+
+
+def large(size: int) -> Written:
+    """An event that a few kilobytes unpack to."""
+    written = Written()
+    written.value = bytes(size)
+    return written
+
+
+@pytest.mark.parametrize("codec", COMPRESSED)
+def test_a_batch_that_unpacks_to_too_much_costs_that_batch_only(codec: str) -> None:
+    bomb, fine = bytes_of([large(LARGEST_BATCH)], codec, base_offset=3), [Written()]
+
+    assert read(bomb + bytes_of(fine, base_offset=4)) == [lost(3, "size"), *expected(fine, 4)]
+
+
+@pytest.mark.parametrize("codec", COMPRESSED)
+def test_a_batch_that_unpacks_to_just_as_much_as_it_may_is_read(codec: str) -> None:
+    overhead = 200 + sum(len(name) + len(text or b"") + 4 for name, text in Written().headers)
+    events = [large(LARGEST_BATCH - overhead)]
+
+    assert read(bytes_of(events, codec)) == expected(events)
+
+
+def test_snappy_as_one_block_is_read_and_bounded() -> None:
+    fine, bomb = (
+        bytes_of([event], base_offset=offset) for offset, event in enumerate([Written(), large(LARGEST_BATCH)])
+    )
+    packed = [batch[:61] + bytes(cramjam.snappy.compress_raw(bytes(batch[61:]))) for batch in (fine, bomb)]
+    for batch in packed:
+        batch[8:12] = (len(batch) - 12).to_bytes(4, "big")
+
+    assert read(b"".join(with_codec(batch, CODECS["snappy"]) for batch in packed)) == [*read(fine), lost(1, "size")]
+
+
+def test_one_fetch_answer_unpacks_no_more_than_one_batch_may_and_the_rest_is_asked_for_again() -> None:
+    events = [large(LARGEST_BATCH // 2) for _ in range(4)]
+    batches = [bytes_of([event], "zstd", base_offset=offset) for offset, event in enumerate(events)]
+
+    assert read(b"".join(batches)) == expected(events[:2])
+    assert read(b"".join(batches[2:])) == expected(events[2:], 2)
+
+
+@pytest.mark.parametrize("codec", COMPRESSED)
+def test_a_record_with_more_headers_than_anybody_writes_costs_no_neighbour(codec: str) -> None:
+    most, more = Written(), Written()
+    most.headers = [("", None)] * MOST_HEADERS
+    more.headers = [("", None)] * (MOST_HEADERS + 1)
+
+    assert read(bytes_of([most, more, most], codec)) == [*expected([most]), lost(1, "length"), *expected([most], 2)]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_for_a_batch_that_claims_offsets_without_end_its_last_one_stands_for_all(codec: str) -> None:
+    claiming = bytes_of([Written()], codec, base_offset=5)
+    claiming[23:27] = MOST_OFFSETS.to_bytes(4, "big")  # from the first to the last
+
+    assert read(sealed(claiming)) == [lost(5 + MOST_OFFSETS, "size from 5")]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_batch_that_claims_records_without_end_has_those_it_has(codec: str) -> None:
+    events, fine = [Written(), Written()], [Written()]
+    claiming = bytes_of(events, codec)
+    claiming[57:61] = (2**31 - 1).to_bytes(4, "big")
+
+    assert read(sealed(claiming) + bytes_of(fine, base_offset=2)) == expected([*events, *fine])
+
+
+@pytest.mark.parametrize("codec", ["plain", "gzip"])
+def test_the_time_at_which_the_broker_took_a_batch_counts_for_its_records(codec: str) -> None:
+    data = bytes_of([with_raw_name(Written())], codec)
+    data[22] |= 0x08  # the broker's clock counts
+    data[35:43] = (1_800_000_000_000).to_bytes(8, "big")
+
+    [record] = PatientRecords(bytes(sealed(data))).next_batch()
+
+    assert record.timestamp == 1_800_000_000_000
 
 
 @pytest.mark.parametrize("length", [0x7F, 0x00, 0x02], ids=["none", "empty", "short"])
@@ -110,7 +190,7 @@ def test_a_record_that_claims_an_offset_of_others_moves_nobody() -> None:
     assert data[delta] == 2  # one, in the wire's own way to write it
     data[delta] = 60
 
-    assert read(sealed(data)) == [lost(5, "offsets"), lost(6, "offsets")]
+    assert read(sealed(data)) == [*expected(events[:1], 5), lost(6, "offsets")]
 
 
 @given(changes=st.lists(st.tuples(st.integers(61, 2000), st.integers(1, 255)), min_size=1, max_size=5))
