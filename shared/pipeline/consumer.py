@@ -37,7 +37,7 @@ BATCH_BYTES: Final = 4 * 1024 * 1024
 DRAIN_SECONDS: Final = 30.0
 LONGEST_BACK_OFF: Final = 5.0
 COMMIT_SECONDS: Final = 5.0
-"""How long a commit may keep the next batch waiting; what is not committed is tried again with the next."""
+"""How long a commit may take; what is not committed is tried again with the next."""
 LEAVE_SECONDS: Final = 10.0
 BUFFER_SECONDS: Final = 60.0
 """How long fetched records may wait for the handler before the client asks for more beside them."""
@@ -58,7 +58,8 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self.idle = asyncio.Event()
         self.idle.set()
         self.telling: asyncio.Task[None] | None = None
-        """Publishes and commits the batch before, while the next takes effect."""
+        """Publishes what follows from the batch before, while the next takes effect."""
+        self._committing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Join; from then on the client fetches only when everything it has fetched is taken.
@@ -102,8 +103,7 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                     self.handled.setdefault(partition, records[0].offset)
                 self.idle.clear()
                 return dict(found)
-            if self._uncommitted and (self.telling is None or self.telling.done()):
-                await self._commit()
+            self._commit_soon()
 
     def lag(self) -> dict[TopicPartition, int]:
         """Records between what was handled and the end, for the partitions that were asked for."""
@@ -119,7 +119,7 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     def _note_positions(self) -> None:
         """What lies before the positions is handled once no batch is at hand, also where it was no record: a
         transaction ends with a mark of the broker, and what was taken back is never delivered."""
-        if not (self.joined and self.idle.is_set()):
+        if not (self.joined and self.idle.is_set()) or _is_under_way(self.telling):
             return
         assignment = self._subscription.subscription.assignment
         for partition, (position, _) in assignment.all_consumed_offsets().items():
@@ -141,32 +141,42 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         committed: int | None = await self.committed(partition)
         return committed if committed is not None else (await self.beginning_offsets([partition]))[partition]
 
-    async def commit_handled(self, records: Sequence[ConsumerRecord]) -> None:
-        """Remember and commit these records; a commit that comes too late is harmless, the inbox knows them."""
+    def commit_handled(self, records: Sequence[ConsumerRecord]) -> None:
+        """Remember these records and commit them soon; one that comes too late is harmless, the inbox knows them."""
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             if partition in self.handled:
                 self.handled[partition] = self._uncommitted[partition] = record.offset + 1
-        await self._commit()
+        self._commit_soon()
+
+    def _commit_soon(self) -> None:
+        if self._uncommitted and not _is_under_way(self._committing):
+            self._committing = asyncio.create_task(self._commit())
 
     async def _commit(self) -> None:
-        offsets = dict(self._uncommitted)
-        try:
-            async with asyncio.timeout(COMMIT_SECONDS):  # the client would repeat it for as long as the broker is away
-                await self.commit({partition: OffsetAndMetadata(offset, "") for partition, offset in offsets.items()})
-        except (TimeoutError, KafkaError, IllegalStateError) as error:
-            log.warning("commit_failed", error=type(error).__name__, partitions=len(offsets))
-        else:
-            self._uncommitted.clear()
+        """Commit what is handled, also what is handled meanwhile; one at a time, so that none goes back."""
+        while offsets := dict(self._uncommitted):
+            wanted = {partition: OffsetAndMetadata(offset, "") for partition, offset in offsets.items()}
+            try:
+                async with asyncio.timeout(COMMIT_SECONDS):  # the client would go on while the broker is away
+                    await self.commit(wanted)
+            except (TimeoutError, KafkaError, IllegalStateError) as error:
+                log.warning("commit_failed", error=type(error).__name__, partitions=len(offsets))
+                return
+            for partition, offset in offsets.items():
+                if self._uncommitted.get(partition) == offset:
+                    del self._uncommitted[partition]
 
     async def settled(self) -> None:
-        """Wait, for so long as a drain may take, until the batch at hand is told and committed."""
+        """Wait, for so long as a drain may take, until what is at hand has taken effect, is told and committed."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.idle.wait(), DRAIN_SECONDS)
         await self.told()
+        if self._committing is not None:
+            await asyncio.wait({self._committing})
 
     async def told(self) -> None:
-        """Wait until the batch before is told and committed."""
+        """Wait until what follows from the batch before is published."""
         if self.telling is not None:
             await asyncio.wait({self.telling}, timeout=DRAIN_SECONDS)
 
@@ -184,6 +194,10 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         if not self.joined or self._fetcher.error_future.done():
             return False
         return time.monotonic() - min(self.polled_at, self.answered_at) < READY_SECONDS
+
+
+def _is_under_way(task: asyncio.Task[None] | None) -> bool:
+    return task is not None and not task.done()
 
 
 class Drain(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -325,7 +339,7 @@ class Consumption:
         self, consumer: PatientConsumer, records: Sequence[ConsumerRecord], streams: Collection[str], started: float
     ) -> None:
         await self._publish(streams)
-        await consumer.commit_handled(records)
+        consumer.commit_handled(records)
         took = time.perf_counter() - started
         BATCH_RECORDS.observe(len(records))
         BATCH_SECONDS.observe(took)

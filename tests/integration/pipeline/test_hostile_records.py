@@ -9,7 +9,7 @@ from faults.checker import effects_violated
 from faults.instances import instances_of
 from toy.batches import CODECS, with_raw_name, write_batch, write_copies
 from toy.records import Written, kwargs_of
-from toy.trial import Trial, eventually, running
+from toy.trial import PARTITIONS, Trial, eventually, running
 
 from shared.pipeline.wire import LARGEST_BATCH, PatientRecords
 
@@ -70,7 +70,7 @@ async def test_compressed_bombs_stop_nobody_and_take_no_memory(trial: Trial, tmp
         await write_batch(trial.kafka, trial.names.incoming, [bomb], codec)
         await trial.write(event)
     nearly.value = bytes(LARGEST_BATCH * 9 // 10)
-    await write_copies(trial.kafka, trial.names.incoming, [nearly], NEARLY_BOMBS)
+    await write_copies(trial.kafka, trial.names.incoming, [nearly], range(0, NEARLY_BOMBS * PARTITIONS, PARTITIONS))
 
     async with instances_of(trial, tmp_path) as instances:
         instance = await instances.start().ready()
