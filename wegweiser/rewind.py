@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -57,10 +57,10 @@ def rewind(
     """
     moment = parsed(to)
     bootstrap = found(Bus).kafka_bootstrap
-    pipeline = pipeline_of(service)
     logs.configure(service, "auto", sys.stderr)
     try:
-        done = ask(read_again(bootstrap, pipeline, publishers=(service, "every service"), moment=moment))
+        with pipeline_of(service) as pipeline:
+            done = ask(read_again(bootstrap, pipeline, publishers=(service, "every service"), moment=moment))
     except ActiveGroupError as error:
         stop(str(error), code=1)
     except StoreError as error:
@@ -80,12 +80,16 @@ def parsed(time: str) -> datetime:
     return moment
 
 
-def pipeline_of(service: ServiceName) -> Pipeline[Any]:
+@contextmanager
+def pipeline_of(service: ServiceName) -> Iterator[Pipeline[Any]]:
     """The pipeline of a service that is not started, with the settings of the environment or of `make run`."""
     for name, value in dotenv_values(PLATFORM_FILE).items():
         os.environ.setdefault(name, value or "")
-    pipeline: Pipeline[Any] = application(service).state.service.pipeline
-    return pipeline
+    made = application(service).state.service
+    try:
+        yield made.pipeline
+    finally:
+        made.database.client.close()
 
 
 def lines_of(service: str, done: Rewound) -> Iterator[str]:

@@ -114,7 +114,7 @@ class Rewinding(Generic[S]):
         adoption = self._adopter.command(record)
 
         def decide(state: S | None, now: datetime) -> Decision[S]:
-            decision = adoption.decide(state, now) if adoption else Decision[S]()
+            decision: Decision[S] = adoption.decide(state, now) if adoption else Decision()
             after = decision.state or state
             return Decision(_counting_on(after, row["sequence"]) if after is not None else None)
 
