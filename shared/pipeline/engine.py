@@ -58,6 +58,8 @@ class _Plan(Generic[S]):
     outcomes: list[Outcome[S]] = field(default_factory=list)
     marks: dict[_Key, dict[str, Any]] = field(default_factory=dict)
     loaded: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    """By every key that leads to a state, the state's id; also those that a decision of this batch made."""
     states: dict[str, S] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     rows: list[Row] = field(default_factory=list)
@@ -123,12 +125,12 @@ class Engine(Generic[S]):
         now = self._clock()
         plan: _Plan[S] = _Plan()
         streams: set[str] = set()
-        for state in known.values():
+        for key, state in known.items():
+            plan.ids[key] = state.id
             plan.loaded[state.id] = state.version
             plan.states[state.id] = state
         for command in commands:
-            loaded = known.get(command.key) if command.key is not None else None
-            stream = loaded.id if loaded is not None else command.key
+            stream = plan.ids.get(command.key, command.key) if command.key is not None else None
             if stream is not None:
                 streams.add(stream)
             repeated = self._repetition(command, seen, plan)
@@ -184,6 +186,7 @@ class Engine(Generic[S]):
         if after is not None and after is not state:
             plan.states[after.id] = after
             plan.changed.add(after.id)
+            plan.ids.update(dict.fromkeys(self._states.keys_of(after), after.id))
         plan.outcomes.append(Done(decision, after))
 
     @staticmethod
