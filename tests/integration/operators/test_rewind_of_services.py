@@ -11,7 +11,6 @@ from toy.backups import Backup, back_up, restore
 from typing_commands import Typed
 
 from deploy.backends import Backends
-from shared.pipeline.outbox import Publisher
 
 SETTLED = "de.integrationsbuero.message.settled.v1"
 SEED = 11
@@ -44,11 +43,11 @@ async def test_cases_travel_on_as_if_nothing_had_been_lost(office: Office, typed
     order = Random(SEED)
     backups: dict[str, tuple[str, Backup]] = {}
     async with office.running():
-        await office.travel(12)
+        await office.travel(6)
         for service in order.sample(sorted(SERVICES), len(SERVICES)):
             backups[service] = await backed_up(office, service)
-            await office.travel(8)
-        await office.travel(8)
+            await office.travel(6)
+        await office.travel(6)
     states, slots, told = await office.states(), await office.slots(), await office.told()
     mails = len(office.mailboxes.mails)
     assert mails
@@ -68,25 +67,23 @@ async def test_cases_travel_on_as_if_nothing_had_been_lost(office: Office, typed
     assert len(office.mailboxes.mails) == mails
 
     async with office.running():
-        await office.travel(12)
+        await office.travel(6)
     now_told = await office.told()
     assert all(len(contents) == 1 for by_id in now_told.values() for contents in by_id.values())
     assert len(now_told[SETTLED]) == len(office.mailboxes.mails)
 
 
-async def test_a_mail_that_may_have_gone_out_is_not_sent_again(
-    office: Office, typed: Typed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_mail_that_may_have_gone_out_is_not_sent_again(office: Office, typed: Typed) -> None:
     async with office.running():
         await office.open_case()
     backup = await backed_up(office, "notify")
     async with office.running():
-        monkeypatch.setattr(office.services["notify"].pipeline.publisher, "publish", never)
-        [*offers] = await office.offers()
+        office.mute("notify")
+        offers = await office.offers()
         for offer in offers:
             await office.reply(offer, accept=True)
     went_out = len(office.mailboxes.mails)
-    assert went_out == len(offers)
+    assert went_out == len(offers) > 0
 
     said = await brought_back(office, typed, "notify", backup)
     async with office.running():
@@ -116,7 +113,3 @@ async def test_without_a_restore_a_mail_that_waits_goes_out(office: Office, type
 
     assert "nothing was missing" in said
     assert office.mailboxes.mails
-
-
-async def never(self: Publisher, *_: object) -> None:
-    """Tells nothing."""
