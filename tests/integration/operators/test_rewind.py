@@ -166,12 +166,24 @@ async def test_broken_off_and_typed_again_it_comes_out_right(
     assert await everything(trial) == before
 
 
+def over_http(trial: Trial, case_id: str) -> Command[Tally]:
+    """A request that changes a case and tells of it; there is no record of it on the bus."""
+
+    def decide(tally: Tally | None, now: datetime) -> Decision[Tally]:
+        changed = (tally or Tally(id=case_id)).model_copy(update={"changed_at": now})
+        return Decision(changed, (told(trial.names.partner, case_id),))
+
+    return Command(case_id, Cause.begin(), decide)
+
+
 async def test_what_was_decided_and_never_told_goes_out_now_with_numbers_of_its_own(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case_id = new_id()
-    told_first, untold = Written(case_id, behaviour=TELLS_TWO), Written(case_id)
-    async with running(trial.pipeline()):
+    request, told_first, untold = over_http(trial, case_id), Written(case_id, behaviour=TELLS_TWO), Written(case_id)
+    toy = trial.pipeline()
+    async with running(toy):
+        await toy.handle([request])
         await trial.write(told_first)
         await eventually(has_committed(trial, 1), what="the first commit")
     monkeypatch.setattr(Publisher, "publish", lambda *_: asyncio.sleep(0))
@@ -191,9 +203,9 @@ async def test_what_was_decided_and_never_told_goes_out_now_with_numbers_of_its_
     records = await trial.records_of(trial.names.outgoing)
     causes = [dict(record.headers)["ce_causationid"].decode() for record in records]
     numbers = [int(dict(record.headers)["ce_sequence"]) for record in records]
-    assert causes == [told_first.id, untold.id, later.id]
+    assert causes == [request.cause.id, told_first.id, untold.id, later.id]
     assert numbers == sorted(set(numbers))
-    assert len(await told_on_the_bus(trial)) == 4
+    assert len(await told_on_the_bus(trial)) == 5
 
 
 async def all_sent(trial: Trial) -> bool:
@@ -230,19 +242,12 @@ async def sent(trial: Trial, rows: int) -> bool:
 async def test_what_no_record_leads_to_is_named(trial: Trial) -> None:
     lost, known = new_id(), new_id()
 
-    def over_http(case_id: str) -> Command[Tally]:
-        def decide(tally: Tally | None, now: datetime) -> Decision[Tally]:
-            changed = (tally or Tally(id=case_id)).model_copy(update={"changed_at": now})
-            return Decision(changed, (told(trial.names.partner, case_id),))
-
-        return Command(case_id, Cause.begin(), decide)
-
     toy = trial.pipeline()
     async with running(toy):
         await trial.write(Written(known))
         await eventually(has_committed(trial, 1), what="the commit")
         backup: Backup = await back_up(trial.database)
-        await toy.handle([over_http(known), over_http(lost)])
+        await toy.handle([over_http(trial, known), over_http(trial, lost)])
         await eventually(lambda: all_sent(trial), what="everything sent")
     await restore(trial.database, backup)
 
