@@ -180,7 +180,7 @@ async def test_what_was_decided_and_never_told_goes_out_now_with_numbers_of_its_
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case_id = new_id()
-    request, told_first, untold = over_http(trial, case_id), Written(case_id, behaviour=TELLS_TWO), Written(case_id)
+    request, told_first, untold = over_http(trial, case_id), Written(case_id), Written(case_id, behaviour=TELLS_TWO)
     toy = trial.pipeline()
     async with running(toy):
         await toy.handle([request])
