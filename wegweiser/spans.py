@@ -12,7 +12,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from shared.pipeline.rewinding import Step
 
-CHUNK: Final = 500
+CHUNK: Final = 200
 """Records of one partition that are looked at together."""
 _PATIENCE_SECONDS: Final = 1.0
 """How long to look for a record behind those a group committed; an open transaction may hide it."""

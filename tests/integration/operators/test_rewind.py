@@ -99,7 +99,7 @@ async def test_without_a_restore_nothing_happens(trial: Trial) -> None:
     assert await committed(trial) == records
 
 
-@pytest.mark.parametrize("seed", [2, 3, 4])
+@pytest.mark.parametrize("seed", [2, 3])
 async def test_after_a_restore_the_same_follows_in_the_same_order(trial: Trial, seed: int) -> None:
     records = await travelled(trial, seed)
     backup = await back_up(trial.database)
@@ -137,7 +137,7 @@ async def test_typed_again_it_changes_nothing(trial: Trial) -> None:
     assert await everything(trial) == before
 
 
-@pytest.mark.parametrize("transactions", range(1, 8, 2))
+@pytest.mark.parametrize("transactions", range(1, 8, 3))
 async def test_broken_off_and_typed_again_it_comes_out_right(
     trial: Trial, transactions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
