@@ -270,7 +270,7 @@ async def an_office(
     async with AIOKafkaProducer(bootstrap_servers=backends.kafka) as producer:
         office = Office(backends, producer, mailboxes, Random(seed))
         yield office
-    for service in SERVICES:
+    for service in ("intake", *SERVICES):
         await office.client.drop_database(service)
     office.client.close()
     admin = AIOKafkaAdminClient(bootstrap_servers=backends.kafka)

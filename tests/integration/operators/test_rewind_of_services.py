@@ -113,3 +113,15 @@ async def test_without_a_restore_a_mail_that_waits_goes_out(office: Office, type
 
     assert "nothing was missing" in said
     assert office.mailboxes.mails
+
+
+async def test_cases_that_intake_took_in_since_the_backup_are_named(office: Office, typed: Typed) -> None:
+    lost = {await office.open_case() for _ in range(3)}
+
+    said = (await typed("rewind", "intake", "--to", "2017-01-09T00:00Z")).stdout
+    again = (await typed("rewind", "intake", "--to", "2017-01-09T00:00Z")).stdout
+
+    assert "3 cases are lost" in said
+    assert "3 × de.integrationsbuero.case.opened.v1" in said
+    assert lost == {line.strip() for line in said.splitlines()[-3:]}
+    assert again == "nothing was missing in the database of intake\n"
