@@ -21,6 +21,7 @@ from shared.mongo import Database
 from shared.pipeline.decisions import Reaction, S, States
 from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.reading import Subscription
+from shared.pipeline.rewinding import LooseEnds
 from shared.settings import ServiceSettings
 from shared.web.equipment import equip
 from shared.web.operators import operators_router
@@ -57,7 +58,12 @@ class Service(Generic[S]):
         reactions: Sequence[Reaction[Any, S]],
         subscriptions: Sequence[Subscription],
         migrations: Sequence[Migration] = (),
+        adoptions: Sequence[Reaction[Any, S]] = (),
+        loose_ends: LooseEnds[S] | None = None,
     ) -> None:
+        """`adoptions` and `loose_ends` are for `wegweiser rewind` alone: what it takes over of what the service told
+        itself, and what it ends because nobody can know any more how it went.
+        """
         self.name = name
         self.settings = settings
         self.receives = tuple(reaction.event for reaction in reactions)
@@ -66,7 +72,15 @@ class Service(Generic[S]):
         self.database: Database = self._client[name]
         self.states = states(self.database)
         self.pipeline: Pipeline[S] = Pipeline(
-            name, settings, self.database, self.states, reactions, subscriptions, migrations
+            name,
+            settings,
+            self.database,
+            self.states,
+            reactions,
+            subscriptions,
+            migrations,
+            adoptions,
+            loose_ends,
         )
         self._workers: list[Worker] = []
         self._started = False

@@ -65,7 +65,8 @@ class Cluster:
 
     async def partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
         """The partitions of these topics, in order."""
-        described = await self._admin.describe_topics(sorted(topics))
+        names = sorted(topics)
+        described = await self._admin.describe_topics(names) if names else []  # asked for none, it describes all
         found = [
             TopicPartition(topic["topic"], partition["partition"])
             for topic in described

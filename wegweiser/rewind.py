@@ -1,57 +1,73 @@
-"""`wegweiser rewind SERVICE --to TIME`: let a service read its topics again, after its database was restored."""
+"""`wegweiser rewind SERVICE --to TIME`: bring a service up to date after a restore of its database."""
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import CommitFailedError, UnknownMemberIdError
-from aiokafka.structs import TopicPartition
+from dotenv import dotenv_values
 
+from shared import logs
+from shared.contracts import CONTRACTS
+from shared.mongo import StoreError
+from shared.pipeline.consumer import BATCH_BYTES
+from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.reading import Subscription
+from shared.pipeline.rewinding import Difference, Rewinding, Step
 from shared.topics import ServiceName
-from wegweiser.addresses import Bus, found, stop
-from wegweiser.bus import Cluster, ask, cluster, matching, subscriptions_of
+from wegweiser.addresses import PLATFORM_FILE, Bus, found, stop
+from wegweiser.bus import Cluster, ask, cluster, matching
+from wegweiser.service import application
+from wegweiser.spans import Span, merged
 
 
 class ActiveGroupError(Exception):
-    """A group has members; moving it under their feet would be undone by their next commit."""
+    """A group has members: the service would decide the same records beside us, in another order."""
 
     def __init__(self, group: str) -> None:
         super().__init__(f"the group {group} has active members: stop the service first (`wegweiser stop`)")
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """A group that was set back in one partition."""
+class Rewound:
+    """What a rewind did: the stretches it read again by group, how many events it took over, how many records took
+    effect, how much it ended because nobody knows how it went, and what it cannot mend."""
 
-    group: str
-    partition: TopicPartition
-    before: int
-    after: int
+    stretches: Sequence[tuple[str, Span]]
+    taken_over: int
+    took_effect: int
+    ended: int
+    difference: Difference
 
 
 def rewind(
     service: Annotated[ServiceName, typer.Argument(help="which one; it must not run")],
     to: Annotated[str, typer.Option(metavar="TIME", help="with its zone: 2026-03-01T08:00+01:00")],
 ) -> None:
-    """Set a service back to the first record at or after TIME; what its inbox knows takes no effect again.
+    """Bring SERVICE up to date after an older state of its database was restored; TIME is not later than that state.
 
-    After a restore of an older database only the order within a partition is kept, which is enough for intake and
-    notify. Routing may read a reply before its case and reject it; scheduling may book another slot than the one
-    already told: see docs/adr/0008-rewind-after-a-restore.md.
+    Takes over what the service told since TIME, then decides again what it read since, each record as of then; what
+    was told is not told again. What the database knows takes no effect, so an earlier TIME does no harm, and a rewind
+    that was broken off is typed again. Needs the settings the service runs with. What came in over HTTP is not on the
+    bus in full and is only named: see docs/adr/0008-rewind-after-a-restore.md.
     """
     moment = parsed(to)
+    bootstrap = found(Bus).kafka_bootstrap
+    logs.configure(service, "auto", sys.stderr)
     try:
-        moves = ask(set_back(found(Bus).kafka_bootstrap, subscriptions_of(service), moment))
+        with pipeline_of(service) as pipeline:
+            done = ask(read_again(bootstrap, pipeline, publishers=(service, "every service"), moment=moment))
     except ActiveGroupError as error:
         stop(str(error), code=1)
-    for move in moves:
-        where = f"{move.group}  {move.partition.topic}  partition {move.partition.partition}"
-        typer.echo(f"{where}: {move.before} → {move.after}, {move.before - move.after} offsets again")
-    typer.echo(f"{len(moves)} partitions set back; start {service} to read again" if moves else "nothing to set back")
+    except StoreError as error:
+        stop(f"the database of {service} does not answer as expected ({error}); type the same again")
+    for line in lines_of(service, done):
+        typer.echo(line)
 
 
 def parsed(time: str) -> datetime:
@@ -65,40 +81,132 @@ def parsed(time: str) -> datetime:
     return moment
 
 
-async def set_back(bootstrap: str, subscriptions: Sequence[Subscription], moment: datetime) -> list[Move]:
-    """Set every group of these subscriptions back; raises `ActiveGroupError` before anything is changed.
+@contextmanager
+def pipeline_of(service: ServiceName) -> Iterator[Pipeline[Any]]:
+    """The pipeline of a service that is not started, with the settings of the environment or of `make run`."""
+    for name, value in dotenv_values(PLATFORM_FILE).items():
+        os.environ.setdefault(name, value or "")
+    made = application(service).state.service
+    try:
+        yield made.pipeline
+    finally:
+        made.database.client.close()
 
-    A group is never set forward, which would pass records nobody read; one that never committed begins at the oldest
-    record anyway.
+
+def lines_of(service: str, done: Rewound) -> Iterator[str]:
+    """What was done, in plain words."""
+    for group, span in done.stretches:
+        where = f"{group}  {span.partition.topic}  partition {span.partition.partition}"
+        yield f"{where}: {span.until - span.since} offsets read again, from {span.since}"
+    if not (done.taken_over or done.took_effect or done.ended):
+        yield f"nothing was missing in the database of {service}"
+    else:
+        yield f"{done.taken_over} events that {service} told before were taken over"
+        yield f"{done.took_effect} records took effect"
+    if done.ended:
+        yield f"{done.ended} under way were ended as unknown: they may have happened without being told"
+    if done.difference.told:
+        yield "told before, but no record led to it again (it came in over HTTP, or is decided otherwise now):"
+        for type_, (count, stream) in sorted(done.difference.told.items()):
+            yield f"  {count} × {type_}, one of them about {stream}"
+    if done.difference.lost:
+        yield f"{len(done.difference.lost)} cases are lost: told about, but not in the database:"
+        yield from (f"  {case_id}" for case_id in sorted(done.difference.lost))
+
+
+async def read_again(
+    bootstrap: str, pipeline: Pipeline[Any], *, publishers: Collection[str], moment: datetime
+) -> Rewound:
+    """Read what was told and what was read since this moment again, up to where the groups stand.
+
+    The groups are left where they are, so what lies behind is the service's own to read when it starts. `publishers`
+    are the names under which the contracts know it. Raises `ActiveGroupError` before anything is changed, or later
+    where the service is started meanwhile.
     """
     async with cluster(bootstrap) as kafka:
-        known = await kafka.groups()
-        begun = [subscription for subscription in subscriptions if subscription.group in known]
-        for subscription in begun:
-            if await kafka.is_active(subscription.group):
-                raise ActiveGroupError(subscription.group)
-        moves = [move for subscription in begun for move in await _moves(kafka, subscription, moment)]
-    for group in {move.group for move in moves}:
-        await _commit(bootstrap, group, {move.partition: move.after for move in moves if move.group == group})
-    return moves
+        stopped = partial(_require_stopped, kafka, pipeline.subscriptions)
+        await stopped()
+        rewinding = await pipeline.rewinding()
+        written = await _written(kafka, publishers, moment, rewinding)
+        stretches = [
+            stretch
+            for subscription in pipeline.subscriptions
+            for stretch in await _read(kafka, subscription, moment, rewinding)
+        ]
+        unfinished = await rewinding.begin()
+        spans = [span for _, span in stretches]
+        taken_over = await _run(bootstrap, written, rewinding, pipeline.batch_records, stopped)
+        took_effect = await _run(bootstrap, spans, rewinding, pipeline.batch_records, stopped)
+        is_older = unfinished or taken_over or took_effect
+        ended = await rewinding.tie_loose_ends(pipeline.batch_records) if is_older else 0
+        difference = await rewinding.finish()
+    stretches = [(group, span) for group, span in stretches if span.since < span.until]
+    return Rewound(stretches, taken_over, took_effect, ended, difference)
 
 
-async def _moves(kafka: Cluster, subscription: Subscription, moment: datetime) -> list[Move]:
+async def _require_stopped(kafka: Cluster, subscriptions: Sequence[Subscription]) -> None:
+    known = await kafka.groups()
+    for group in {subscription.group for subscription in subscriptions} & known:
+        if await kafka.is_active(group):
+            raise ActiveGroupError(group)
+
+
+async def _written(
+    kafka: Cluster, publishers: Collection[str], moment: datetime, rewinding: Rewinding[Any]
+) -> list[Span]:
+    contracts = [contract for contract in CONTRACTS if contract.publisher in publishers]
+    topics = [topic for topic in await kafka.topics() if any(contract.belongs_on(topic) for contract in contracts)]
+    partitions = await kafka.partitions(topics)
+    since, ends = await kafka.first_since(partitions, _milliseconds(moment)), await kafka.ends(partitions)
+    return [Span(place, since[place], ends[place], ends[place], rewinding.told) for place in partitions]
+
+
+async def _read(
+    kafka: Cluster, subscription: Subscription, moment: datetime, rewinding: Rewinding[Any]
+) -> list[tuple[str, Span]]:
     partitions = await kafka.partitions(matching(await kafka.topics(), subscription))
-    committed = await kafka.committed(subscription.group)
-    since = await kafka.first_since(partitions, int(moment.timestamp() * 1000))
+    committed = await kafka.committed(subscription.group) if subscription.group in await kafka.groups() else {}
+    since, ends = await kafka.first_since(partitions, _milliseconds(moment)), await kafka.ends(partitions)
+    understand = partial(rewinding.read, subscription)
     return [
-        Move(subscription.group, partition, committed[partition], since[partition])
-        for partition in partitions
-        if since[partition] < committed.get(partition, 0)
+        (
+            subscription.group,
+            Span(
+                place,
+                min(since[place], committed.get(place, since[place])),
+                committed.get(place, 0),
+                ends[place],
+                understand,
+            ),
+        )
+        for place in partitions
     ]
 
 
-async def _commit(bootstrap: str, group: str, offsets: dict[TopicPartition, int]) -> None:
-    """Commit as nobody's member, which the broker allows while the group is empty."""
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False) as consumer:
-        consumer.assign(list(offsets))
-        try:
-            await consumer.commit(offsets)
-        except (CommitFailedError, UnknownMemberIdError):
-            raise ActiveGroupError(group) from None
+async def _run(
+    bootstrap: str,
+    spans: Sequence[Span],
+    rewinding: Rewinding[Any],
+    batch_records: int,
+    stopped: Callable[[], Awaitable[None]],
+) -> int:
+    """Let all of it take effect, in batches that fit one transaction; returns how much did."""
+    took_effect = 0
+    batch: list[Step[Any]] = []
+    size = 0
+    async with aclosing(merged(bootstrap, [span for span in spans if span.since < span.end])) as steps:
+        async for step in steps:
+            if batch and (len(batch) == batch_records or size + step.size > BATCH_BYTES):
+                await stopped()
+                took_effect += await rewinding.run(batch)
+                batch, size = [], 0
+            batch.append(step)
+            size += step.size
+    if batch:
+        await stopped()
+        took_effect += await rewinding.run(batch)
+    return took_effect
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

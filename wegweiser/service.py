@@ -19,13 +19,13 @@ _OPEN_REQUESTS_SECONDS: Final = 10
 def service(name: Annotated[ServiceName, typer.Argument(help="which one")]) -> None:
     """Run one service until SIGTERM; its settings come from the environment."""
     share_heap()
-    application = _application(name)
-    settings = application.state.settings
+    app = application(name)
+    settings = app.state.settings
     command = f"wegweiser service {name}"
     if holder := holder_of(settings.port):
         _refuse(str(PortTakenError(name, settings.port, holder, setting="PORT", command=command, earlier_run=False)))
     uvicorn.run(
-        application,
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -38,7 +38,8 @@ def service(name: Annotated[ServiceName, typer.Argument(help="which one")]) -> N
     )
 
 
-def _application(name: ServiceName) -> Any:
+def application(name: ServiceName) -> Any:
+    """The application of a service, not started; ends the command with one line where its settings are wrong."""
     try:
         return import_module(f"services.{name}.app").create_app()
     except ValidationError as error:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
-from services.notify.handlers import REACTIONS, SUBSCRIPTIONS
+from services.notify.handlers import ADOPTIONS, REACTIONS, SUBSCRIPTIONS, lost_from_sight
 from services.notify.letters import Letters, load_places
 from services.notify.persons import IntakePersons, intake_client
 from services.notify.repository import MIGRATIONS, NotifiedCases
@@ -24,6 +24,8 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         reactions=REACTIONS,
         subscriptions=SUBSCRIPTIONS,
         migrations=MIGRATIONS,
+        adoptions=ADOPTIONS,
+        loose_ends=lost_from_sight,
     )
     service.employ(
         Sender(

@@ -91,9 +91,13 @@ class Message(Kept):
 
 
 class NotifiedCase(Aggregate):
-    """The messages about one case."""
+    """The messages about one case.
+
+    `told` are the outcomes, taken over after a restore, of messages whose booking is not read again yet.
+    """
 
     messages: tuple[Message, ...] = ()
+    told: tuple[MessageSettled, ...] = ()
 
     @property
     def next_at(self) -> datetime | None:
@@ -142,7 +146,27 @@ def record(
         mode=booked.mode,
         languages=booked.languages,
     )
-    return Decision(known.model_copy(update={"messages": (*known.messages, message)}))
+    told = {settled.message_id: settled for settled in known.told}
+    if settled := told.pop(id_, None):
+        message = _ended(message, settled)
+    return Decision(known.model_copy(update={"messages": (*known.messages, message), "told": tuple(told.values())}))
+
+
+def adopt(settled: MessageSettled, case: NotifiedCase | None) -> Decision[NotifiedCase]:
+    """What was told of a message is so, also where the booking it is about is only read again later."""
+    known = case or NotifiedCase(id=settled.case_id)
+    message = known.message(settled.message_id)
+    if message is None:
+        return Decision(known.model_copy(update={"told": (*known.told, settled)}))
+    return Decision(known.replacing(_ended(message, settled)))
+
+
+def lose_sight(case: NotifiedCase | None, _now: datetime, *, message_id: MessageId) -> Decision[NotifiedCase]:
+    """End an open message as `unknown`: it may have gone out after the state that was restored."""
+    message = case.message(message_id) if case else None
+    if case is None or message is None or message.next_at is None:
+        return Decision()
+    return _settled(case, message, MessageOutcome.UNKNOWN)
 
 
 def revoke(cancelled: AppointmentCancelled, case: NotifiedCase | None) -> Decision[NotifiedCase]:
@@ -207,8 +231,12 @@ def _settled(case: NotifiedCase, message: Message, outcome: MessageOutcome) -> D
         channel=None if outcome is MessageOutcome.NO_CHANNEL else Channel.EMAIL,
         language=message.language,
     )
-    ended = message.model_copy(update={"state": MessageState(outcome), "lease": None})
-    return Decision(case.replacing(ended), (settled,))
+    return Decision(case.replacing(_ended(message, settled)), (settled,))
+
+
+def _ended(message: Message, settled: MessageSettled) -> Message:
+    state = MessageState(settled.outcome)
+    return message.model_copy(update={"state": state, "lease": None, "language": settled.language})
 
 
 def _put_off(message: Message, now: datetime) -> Message:

@@ -1,6 +1,6 @@
 """Cases with their messages in MongoDB."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -35,6 +35,13 @@ class NotifiedCases(MongoStates[NotifiedCase]):
         async with translated():
             found = self._collection.find({"next_at": {"$lte": now}}).sort("next_at", ASCENDING).limit(at_most)
             return [case async for document in found if (case := self._readable(document))]
+
+    async def open(self) -> AsyncIterator[NotifiedCase]:
+        """All cases with something to do, now or later."""
+        async with translated():
+            async for document in self._collection.find({"next_at": {"$exists": True}}):
+                if case := self._readable(document):
+                    yield case
 
     def _readable(self, document: Mapping[str, Any]) -> NotifiedCase | None:
         """None where only a newer version of the service understands the case; that one takes care of it."""

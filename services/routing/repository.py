@@ -22,8 +22,12 @@ class RoutedCases(MongoStates[RoutedCase]):
         asked = list(keys)
         found = self._collection.find({"$or": [{"_id": {"$in": asked}}, {"referrals.id": {"$in": asked}}]})
         cases = [self.decoded(document) async for document in found]
-        ids = {id_: case for case in cases for id_ in (case.id, *(referral.id for referral in case.referrals))}
+        ids = {id_: case for case in cases for id_ in self.keys_of(case)}
         return {key: ids[key] for key in asked if key in ids}
+
+    def keys_of(self, state: RoutedCase) -> Collection[str]:
+        """A partner names the referral only."""
+        return (state.id, *(referral.id for referral in state.referrals))
 
 
 async def _create(database: Database) -> None:

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from services.scheduling.domain.timetable import Timetable
-from services.scheduling.handlers import REACTIONS, SUBSCRIPTIONS
+from services.scheduling.handlers import ADOPTIONS, REACTIONS, SUBSCRIPTIONS
 from services.scheduling.repository import MIGRATIONS, ScheduledCases
 from services.scheduling.resource_table import load_resources
 from services.scheduling.settings import SchedulingSettings
@@ -23,5 +23,6 @@ def create_app(settings: SchedulingSettings | None = None) -> FastAPI:
         reactions=REACTIONS,
         subscriptions=SUBSCRIPTIONS,
         migrations=MIGRATIONS,
+        adoptions=ADOPTIONS,
     )
     return service.app()

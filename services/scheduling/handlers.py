@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any, Final
 
-from services.scheduling.domain.cases import ScheduledCase, book, cancel
+from services.scheduling.domain.cases import ScheduledCase, adopt, adopt_cancelled, book, cancel
 from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
+from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled
 from shared.pipeline.decisions import Decision, Reaction, Received
 from shared.pipeline.reading import Subscription
 from shared.topics import REFERRALS
@@ -26,6 +27,20 @@ def on_referral_withdrawn(
     return cancel(received.event, _known(case))
 
 
+def on_own_booking(
+    received: Received[AppointmentBooked], case: ScheduledCase | None, _now: datetime
+) -> Decision[ScheduledCase]:
+    """Let an appointment stand that was told before a restore."""
+    return adopt(received.event, _known(case))
+
+
+def on_own_cancellation(
+    received: Received[AppointmentCancelled], case: ScheduledCase | None, _now: datetime
+) -> Decision[ScheduledCase]:
+    """Give back the slot of an appointment that was told to be cancelled before a restore."""
+    return adopt_cancelled(received.event, _known(case))
+
+
 def _known(case: ScheduledCase | None) -> ScheduledCase:
     assert case is not None, "the repository knows every case, so that each brings a calendar"
     return case
@@ -35,3 +50,9 @@ REACTIONS: Final[tuple[Reaction[Any, ScheduledCase], ...]] = (
     Reaction(ReferralAccepted, on_referral_accepted, key=lambda event: event.case_id),
     Reaction(ReferralWithdrawn, on_referral_withdrawn, key=lambda event: event.case_id),
 )
+
+ADOPTIONS: Final[tuple[Reaction[Any, ScheduledCase], ...]] = (
+    Reaction(AppointmentBooked, on_own_booking, key=lambda event: event.case_id),
+    Reaction(AppointmentCancelled, on_own_cancellation, key=lambda event: event.case_id),
+)
+"""What `wegweiser rewind` takes over: the slot that was told is the one that counts."""

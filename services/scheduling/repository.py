@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import structlog
 from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
@@ -17,6 +18,8 @@ from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, Session
 from shared.pipeline.engine import utc_now
 from shared.pipeline.states import MongoStates
+
+log = structlog.get_logger()
 
 CASES: Final = "cases"
 ALLOCATIONS: Final = "allocations"
@@ -53,18 +56,46 @@ class ScheduledCases(MongoStates[ScheduledCase]):
 
     async def save(self, states: Sequence[tuple[int, ScheduledCase]], session: Session) -> None:
         """Write the cases, give back and take their slots; a slot that somebody else took loses the race."""
-        await super().save(states, session)
         freed = [id_ for _, case in states for id_ in case.allocated - case.standing.keys()]
+        if freed:
+            await self._allocations.delete_many({"_id": {"$in": freed}}, session=session)
+        seated = [(loaded, await self._seated(case, session)) for loaded, case in states]
+        await super().save(seated, session)
         taken = [
             _allocation(case.id, appointment)
-            for _, case in states
+            for _, case in seated
             for id_, appointment in case.standing.items()
             if id_ not in case.allocated
         ]
-        if freed:
-            await self._allocations.delete_many({"_id": {"$in": freed}}, session=session)
         if taken:
             await self._allocate(taken, session)
+
+    async def _seated(self, case: ScheduledCase, session: Session) -> ScheduledCase:
+        """The case with a seat for each appointment taken over; held at once, so that the next finds another."""
+        standing = case.standing
+        found = {
+            id_: await self._with_seat(case.id, standing[id_], session)
+            for id_ in standing.keys() - case.allocated
+            if standing[id_].resource_id is None
+        }
+        if not found:
+            return case
+        appointments = tuple(found.get(appointment.id, appointment) for appointment in case.appointments)
+        return case.model_copy(update={"appointments": appointments, "allocated": case.allocated | found.keys()})
+
+    async def _with_seat(self, case_id: str, appointment: Appointment, session: Session) -> Appointment:
+        starts_at = appointment.starts_at
+        resources = self._timetable.open_at(starts_at, appointment.partner_id, appointment.place)
+        query = {"resource_id": {"$in": [resource.id for resource in resources]}, "starts_at": starts_at}
+        taken = {(row["resource_id"], row["seat"]) async for row in self._allocations.find(query, session=session)}
+        free = ((resource.id, seat) for resource in resources for seat in range(resource.seats))
+        resource_id, seat = next((slot for slot in free if slot not in taken), (None, None))
+        if resource_id is None:
+            log.warning("appointment_without_seat", appointment_id=appointment.id, case_id=case_id)
+            return appointment
+        seated = appointment.model_copy(update={"resource_id": resource_id, "seat": seat})
+        await self._allocate([_allocation(case_id, seated)], session)
+        return seated
 
     async def _allocate(self, taken: Sequence[dict[str, Any]], session: Session) -> None:
         try:

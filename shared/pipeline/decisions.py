@@ -134,6 +134,10 @@ class States(Protocol[S]):
         """The states that the keys lead to, by key; several keys may lead to one state. Unknown keys are left out."""
         ...
 
+    def keys_of(self, state: S) -> Collection[str]:
+        """The keys that lead to a state."""
+        ...
+
     async def save(self, states: Sequence[tuple[int, S]], session: AsyncIOMotorClientSession) -> None:
         """Write each state inside the open transaction, given the version it was loaded with (0: new).
 

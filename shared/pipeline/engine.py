@@ -62,6 +62,8 @@ class _Plan(Generic[S]):
     outcomes: list[Outcome[S]] = field(default_factory=list)
     marks: dict[_Key, dict[str, Any]] = field(default_factory=dict)
     loaded: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    """By every key that leads to a state, the state's id; also those that a decision of this batch made."""
     states: dict[str, S] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     rows: list[Row] = field(default_factory=list)
@@ -132,19 +134,19 @@ class Engine(Generic[S]):
         now = self._clock()
         plan: _Plan[S] = _Plan()
         streams: set[str] = set()
-        for state in known.values():
+        for key, state in known.items():
+            plan.ids[key] = state.id
             plan.loaded[state.id] = state.version
             plan.states[state.id] = state
         for command in commands:
-            loaded = known.get(command.key) if command.key is not None else None
-            stream = loaded.id if loaded is not None else command.key
+            stream = plan.ids.get(command.key, command.key) if command.key is not None else None
             repeated = self._repetition(command, seen, plan)
             if repeated is not None:
                 plan.outcomes.append(Repeated(repeated))
                 if stream is not None:  # whoever was first may have died before it published
                     streams.add(stream)
                 continue
-            ahead = blocked.intersection(command.subjects if loaded is None else (*command.subjects, loaded.id))
+            ahead = blocked.intersection(command.subjects if stream is None else (*command.subjects, stream))
             if command.parked is not None and ahead:
                 self._apply(command.parked(ahead), None, plan, streams, blocked, now)
             else:
@@ -194,6 +196,7 @@ class Engine(Generic[S]):
         if after is not None and after is not state:
             plan.states[after.id] = after
             plan.changed.add(after.id)
+            plan.ids.update(dict.fromkeys(self._states.keys_of(after), after.id))
         plan.outcomes.append(Done(decision, after))
 
     @staticmethod

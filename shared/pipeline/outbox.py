@@ -16,15 +16,17 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
 from pymongo import ASCENDING
 from pymongo.write_concern import WriteConcern
 
-from shared.contracts import BY_EVENT, Event
+from shared.contracts import BY_EVENT, BY_TYPE, Event
 from shared.contracts.base import derived_id
 from shared.envelope import Cause, headers_of, source_of, traceparent_of
 from shared.metrics import PUBLISHED, UNSENT_SECONDS
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, StoreError, translated
+from shared.topics import is_from_outside
 
 log = structlog.get_logger()
 
@@ -59,6 +61,31 @@ def row_of(event: Event, cause: Cause, index: int, stream: str | None, sequence:
         "data": event.model_dump_json(),
         "unsent": True,
     }
+
+
+def row_told(record: ConsumerRecord, source: str) -> Row | None:
+    """The row that a record was sent from, for what `source` wrote itself; None for anything else."""
+    found = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+    if found.get("ce_source") != source or is_from_outside(record.topic) or not record.key or not record.value:
+        return None
+    try:
+        event = BY_TYPE[found["ce_type"]].event.model_validate_json(record.value)
+        return {
+            "_id": found["ce_id"],
+            "stream": getattr(event, "case_id", found["ce_subject"]),
+            "sequence": int(found["ce_sequence"]),
+            "topic": record.topic,
+            "subject": found["ce_subject"],
+            "type": found["ce_type"],
+            "time": datetime.fromisoformat(found["ce_time"]),
+            "correlation_id": found["ce_correlationid"],
+            "causation_id": found["ce_causationid"],
+            "traceparent": found["ce_traceparent"],
+            "data": record.value.decode(),
+            "sent_at": datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        }
+    except (KeyError, ValueError):  # written by a newer version, or by nobody we know
+        return None
 
 
 class Publisher:

@@ -18,6 +18,7 @@ from shared.pipeline.door import Door
 from shared.pipeline.engine import Engine
 from shared.pipeline.outbox import Publisher
 from shared.pipeline.reading import Reader, Subscription
+from shared.pipeline.rewinding import LooseEnds, Rewinding
 from shared.pipeline.set_aside import DISCARDED, REPLAYED, SetAside, record_of
 from shared.settings import ServiceSettings
 
@@ -39,9 +40,17 @@ class Pipeline(Generic[S]):
         reactions: Sequence[Reaction[Any, S]],
         subscriptions: Sequence[Subscription],
         migrations: Sequence[Migration],
+        adoptions: Sequence[Reaction[Any, S]] = (),
+        loose_ends: LooseEnds[S] | None = None,
     ) -> None:
         wire.install()
+        self.service = service
+        self.subscriptions = subscriptions
+        self.batch_records = settings.batch_records
         self._database = database
+        self._states = states
+        self._adoptions = adoptions
+        self._loose_ends = loose_ends
         self._migrations = (*engine.MIGRATIONS, *outbox.MIGRATIONS, *set_aside.MIGRATIONS, *migrations)
         self.after_batch: list[Callable[[], None]] = []
         self._engine = Engine(database, states)
@@ -76,6 +85,13 @@ class Pipeline(Generic[S]):
         await asyncio.gather(*(consumption.stop() for consumption in self._consumptions))
         await self.door.stop()
         await self.publisher.stop()
+
+    async def rewinding(self) -> Rewinding[S]:
+        """What reads again in the place of this pipeline, which is not started meanwhile."""
+        await migrate(self._database, self._migrations)
+        return Rewinding(
+            self.service, self._database, self._states, dict(self._readers), self._adoptions, self._loose_ends
+        )
 
     async def handle(self, commands: Sequence[Command[S]]) -> list[Outcome[S]]:
         """Let the commands take effect and publish what follows; raises `UnavailableError`."""

@@ -33,6 +33,10 @@ class MongoStates(Generic[S]):
         found = self._collection.find({"_id": {"$in": list(keys)}})
         return {document["_id"]: self.decoded(document) async for document in found}
 
+    def keys_of(self, state: S) -> Collection[str]:
+        """A case is found by its own id alone."""
+        return (state.id,)
+
     async def save(self, states: Sequence[tuple[int, S]], session: Session) -> None:
         """Insert what is new, replace what still has the version it was loaded with; else `LostRaceError`."""
         operations = [

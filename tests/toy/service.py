@@ -23,10 +23,11 @@ HUGE: Final = 10**30
 
 
 class Tally(Aggregate):
-    """What took effect in one case: the ids of the events in order, and an amount that the store may refuse."""
+    """What took effect in one case: the ids of the events in order, an amount that the store may refuse, and when."""
 
     effects: tuple[str, ...] = ()
     amount: int = 0
+    changed_at: datetime | None = None
 
 
 class Tallies(MongoStates[Tally]):
@@ -45,6 +46,7 @@ class Names:
         self.partner = run
         self.second_partner = f"{run}-second"
         self.incoming = f"partner.{self.reading_partner}.referrals.v1"
+        self.second_incoming = f"partner.{self.reading_partner}-too.referrals.v1"
         self.outgoing = f"partner.{self.partner}.referrals.v1"
         self.second_outgoing = f"partner.{self.second_partner}.referrals.v1"
         self.dead_letters = f"{run}.dead-letters.v1"
@@ -67,6 +69,7 @@ class Counting:
             update={
                 "effects": (*tally.effects, received.cause.id),
                 "amount": HUGE if behaviour == TOO_LARGE else tally.amount + 1,
+                "changed_at": now,
             }
         )
         partners = [self._names.partner, self._names.second_partner][: 2 if behaviour == TELLS_TWO else 1]
@@ -86,8 +89,8 @@ def reactions(names: Names) -> list[Reaction[Any, Tally]]:
 
 
 def subscription(names: Names) -> Subscription:
-    """The toy reads its own incoming topic."""
-    return Subscription(f"^{re.escape(names.incoming)}$", names.service)
+    """The toy reads its own incoming topics."""
+    return Subscription(f"^({re.escape(names.incoming)}|{re.escape(names.second_incoming)})$", names.service)
 
 
 def pipeline(names: Names, database: Database, kafka: str, mongo: str, *, batch_records: int = 1000) -> Pipeline[Tally]:

@@ -181,7 +181,7 @@ async def a_trial(kafka: str, mongo_url: str, *, topics: bool = True) -> AsyncIt
         await migrate(trial.database, MIGRATIONS)
         if topics:
             names = trial.names
-            wide = (names.incoming, names.outgoing, names.second_outgoing)
+            wide = (names.incoming, names.second_incoming, names.outgoing, names.second_outgoing)
             await provision(
                 kafka, [*(Topic(name, PARTITIONS) for name in wide), Topic(names.dead_letters, partitions=1)]
             )
@@ -205,7 +205,13 @@ async def delete_topics(kafka: str, names: Names, only: Collection[str] | None =
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
-        ours = only or {names.incoming, names.outgoing, names.second_outgoing, names.dead_letters}
+        ours = only or {
+            names.incoming,
+            names.second_incoming,
+            names.outgoing,
+            names.second_outgoing,
+            names.dead_letters,
+        }
         await admin.delete_topics(sorted(set(ours) & set(await admin.list_topics())))
     finally:
         await admin.close()

@@ -1,5 +1,6 @@
 """A case as scheduling knows it: its appointments, how one is booked and how it is given back."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import ConfigDict, Field
@@ -13,15 +14,19 @@ from shared.pipeline.decisions import Aggregate, Decision, Kept
 
 
 class Appointment(Kept):
-    """What was agreed, also where the resource table says something else by now. `starts_at` in UTC."""
+    """What was agreed, also where the resource table says something else by now. `starts_at` in UTC.
+
+    One that was taken over from what was told has no resource and seat until the repository finds it a free one, and
+    stands without where none is left.
+    """
 
     id: AppointmentId
     referral_id: ReferralId
     partner_id: PartnerId
     person_id: PersonId
-    resource_id: str
+    resource_id: str | None = None
     starts_at: datetime
-    seat: int
+    seat: int | None = None
     minutes: Minutes
     place: PlaceId
     mode: AppointmentMode
@@ -67,12 +72,38 @@ def cancel(withdrawn: ReferralWithdrawn, case: ScheduledCase) -> Decision[Schedu
     ended = [appointment for appointment in case.standing.values() if appointment.referral_id == withdrawn.referral_id]
     if not ended:
         return Decision()
+    return Decision(_without(case, ended), tuple(_cancelled(case.id, appointment) for appointment in ended))
+
+
+def adopt(booked: AppointmentBooked, case: ScheduledCase) -> Decision[ScheduledCase]:
+    """An appointment that was told stands, whatever would be booked now."""
+    if any(appointment.id == booked.appointment_id for appointment in case.appointments):
+        return Decision()
+    appointment = Appointment(
+        id=booked.appointment_id,
+        referral_id=booked.referral_id,
+        partner_id=booked.partner_id,
+        person_id=booked.person_id,
+        starts_at=booked.starts_at,
+        minutes=booked.minutes,
+        place=booked.place,
+        mode=booked.mode,
+    )
+    return Decision(case.model_copy(update={"appointments": (*case.appointments, appointment)}))
+
+
+def adopt_cancelled(cancelled: AppointmentCancelled, case: ScheduledCase) -> Decision[ScheduledCase]:
+    """An appointment that was told to be cancelled holds no slot."""
+    appointment = case.standing.get(cancelled.appointment_id)
+    return Decision(_without(case, [appointment])) if appointment else Decision()
+
+
+def _without(case: ScheduledCase, ended: Sequence[Appointment]) -> ScheduledCase:
     appointments = tuple(
         appointment.model_copy(update={"cancelled": True}) if appointment in ended else appointment
         for appointment in case.appointments
     )
-    state = case.model_copy(update={"appointments": appointments})
-    return Decision(state, tuple(_cancelled(case.id, appointment) for appointment in ended))
+    return case.model_copy(update={"appointments": appointments})
 
 
 def _appointment(accepted: ReferralAccepted, slot: Slot, id_: AppointmentId) -> Appointment:

@@ -38,6 +38,15 @@ class Timetable:
         """The partner's resources."""
         return [resource.id for resource in self._resources[partner_id]]
 
+    def open_at(self, starts_at: datetime, partner_id: str, place: str) -> list[Resource]:
+        """The partner's resources at that place that can be booked at this moment, be it past or far off."""
+        day = starts_at.astimezone(LOCAL).date()
+        return [
+            resource
+            for resource in self._resources[partner_id]
+            if resource.place == place and any(opening.starts_at == starts_at for opening in openings_on(day, resource))
+        ]
+
     def openings(self, now: datetime) -> Mapping[str, Sequence[Opening]]:
         """What can be booked from `now` on, by partner, the earliest first."""
         first = working_days_after(local_day(now), self._lead_days)

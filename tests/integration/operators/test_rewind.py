@@ -1,77 +1,266 @@
-"""`wegweiser rewind`: a stopped service reads again, and nothing happens twice."""
+"""`wegweiser rewind`: a stopped service whose database was restored to an older state catches up, and tells nothing
+twice."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from toy.backups import Backup, back_up, restore
 from toy.records import Written
-from toy.service import RAISES, subscription
+from toy.service import RAISES, TELLS_TWO, Tally, pipeline, subscription, told
 from toy.trial import Trial, eventually, ids_of, running
 from typing_commands import Typed
 
+from shared import mongo
 from shared.contracts.base import new_id
-from shared.metrics import DUPLICATES
-from wegweiser.rewind import ActiveGroupError, Move, set_back
+from shared.envelope import Cause
+from shared.mongo import UnavailableError
+from shared.pipeline import engine
+from shared.pipeline.consumer import PatientConsumer
+from shared.pipeline.decisions import Command, Decision
+from shared.pipeline.outbox import OUTBOX, Publisher
+from shared.pipeline.pipeline import Pipeline
+from wegweiser.rewind import ActiveGroupError, Rewound, read_again
 
 LONG_AGO = datetime(2017, 1, 9, tzinfo=UTC)
 
 
-async def rewound(trial: Trial, moment: datetime) -> list[Move]:
-    return await set_back(trial.kafka, [subscription(trial.names)], moment)
+async def rewound(trial: Trial, moment: datetime = LONG_AGO, **options: Any) -> Rewound:
+    """The toy publishes what the contracts know as routing's."""
+    publishers = ("routing", "every service")
+    return await read_again(trial.kafka, trial.pipeline(**options), publishers=publishers, moment=moment)
 
 
 async def everything(trial: Trial) -> dict[str, Any]:
-    """What the toy has stored and told."""
+    """What the toy has stored and told; numbers may leave gaps, and a state may be written more often."""
+    counters = {"version", "sequence"}
+    own = ("at", "sent_at", "holds_up")
     return {
-        "tallies": await trial.tallies(),
-        "journal": [(row["_id"], row["sequence"]) for row in await trial.rows()],
-        "aside": [(row["_id"], row["state"], row["reason"]) for row in await trial.aside()],
-        "told": sorted(ids_of(await trial.records_of(trial.names.outgoing))),
+        "tallies": {id_: tally.model_dump(exclude=counters) for id_, tally in (await trial.tallies()).items()},
+        "journal": {row["_id"]: {k: v for k, v in row.items() if k != "sent_at"} for row in await trial.rows()},
+        "aside": [{k: v for k, v in row.items() if k not in own} for row in await trial.aside()],
+        "told": await told_on_the_bus(trial),
     }
 
 
+async def told_on_the_bus(trial: Trial) -> list[str]:
+    """The ids of everything the toy wrote, repetitions included."""
+    topics = (trial.names.outgoing, trial.names.second_outgoing, trial.names.dead_letters)
+    return sorted([id_ for topic in topics for id_ in ids_of(await trial.records_of(topic))])
+
+
+async def committed(trial: Trial) -> int:
+    """How many records of both incoming topics the group has committed."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=trial.kafka)
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(trial.names.service)
+    finally:
+        await admin.close()
+    return sum(place.offset for place in offsets.values())
+
+
 def has_committed(trial: Trial, records: int) -> Callable[[], Awaitable[bool]]:
-    async def committed() -> bool:
-        return sum((await trial.committed()).values()) == records
+    async def reached() -> bool:
+        return await committed(trial) == records
 
-    return committed
+    return reached
 
 
-async def test_what_is_read_again_takes_effect_once(trial: Trial) -> None:
-    stuck = new_id()
+async def travelled(trial: Trial, seed: int, *, after: int = 0) -> int:
+    """The toy reads cases from two topics, each record only after the one before, in a random order; among them one
+    that cannot be processed and what waits behind it. Returns how many records were committed in all."""
+    chance = Random(seed)
+    cases = [new_id() for _ in range(4)]
+    broken = new_id()
+    events = [Written(chance.choice(cases), behaviour=chance.choice(("uk", TELLS_TWO))) for _ in range(14)]
+    events += [Written(broken, behaviour=RAISES), Written(broken)]
     async with running(trial.pipeline()):
-        await trial.write(*(Written() for _ in range(5)))
-        await trial.write(Written(stuck, behaviour=RAISES), Written(stuck))
-        await eventually(has_committed(trial, 7), what="the commits")
+        for number, event in enumerate(events, after + 1):
+            await trial.write(event, topic=chance.choice((trial.names.incoming, trial.names.second_incoming)))
+            await eventually(has_committed(trial, number), what="the commit", every=0.01)
+    return after + len(events)
+
+
+async def test_without_a_restore_nothing_happens(trial: Trial) -> None:
+    records = await travelled(trial, 1)
     before = await everything(trial)
-    duplicates = DUPLICATES._value.get()
 
-    moves = await rewound(trial, LONG_AGO)
-    async with running(trial.pipeline()):
-        await eventually(has_committed(trial, 7), what="the commits after the rewind")
+    done = await rewound(trial)
 
-    assert sum(move.before - move.after for move in moves) == 7
-    assert DUPLICATES._value.get() - duplicates == 7
+    assert sum(span.until - span.since for _, span in done.stretches) == records
+    assert (done.taken_over, done.took_effect, done.difference.told) == (0, 0, {})
     assert await everything(trial) == before
+    assert await committed(trial) == records
 
 
-async def test_after_a_restore_the_same_events_follow(trial: Trial) -> None:
-    async with running(trial.pipeline()):
-        await trial.write(*(Written() for _ in range(5)))
-        await eventually(has_committed(trial, 5), what="the commits")
+@pytest.mark.parametrize("seed", [2, 3])
+async def test_after_a_restore_the_same_follows_in_the_same_order(trial: Trial, seed: int) -> None:
+    records = await travelled(trial, seed)
+    backup = await back_up(trial.database)
+    records = await travelled(trial, seed + 10, after=records)
+    before = await everything(trial)
+    await restore(trial.database, backup)
+
+    done = await rewound(trial)
+
+    assert done.took_effect == records / 2
+    assert (done.difference.told, done.difference.lost) == ({}, set())
+    assert await everything(trial) == before
+    assert await trial.unsent() == 0
+
+
+async def test_after_the_loss_of_the_whole_database_the_same_follows(trial: Trial) -> None:
+    await travelled(trial, 5)
     before = await everything(trial)
     await trial.client.drop_database(trial.names.service)
 
-    await rewound(trial, LONG_AGO)
-    async with running(trial.pipeline()):
-        await eventually(has_committed(trial, 5), what="the commits after the restore")
-    after = await everything(trial)
+    await rewound(trial)
 
-    assert after["tallies"] == before["tallies"]
-    assert sorted(after["journal"]) == sorted(before["journal"])
-    assert set(after["told"]) == set(before["told"])
+    assert await everything(trial) == before
+
+
+async def test_typed_again_it_changes_nothing(trial: Trial) -> None:
+    await travelled(trial, 6)
+    await restore(trial.database, {})
+    await rewound(trial)
+    before = await everything(trial)
+
+    done = await rewound(trial)
+
+    assert (done.taken_over, done.took_effect) == (0, 0)
+    assert await everything(trial) == before
+
+
+@pytest.mark.parametrize("transactions", range(1, 8, 3))
+async def test_broken_off_and_typed_again_it_comes_out_right(
+    trial: Trial, transactions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await travelled(trial, 7)
+    before = await everything(trial)
+    await restore(trial.database, {})
+    stored = 0
+    transact = engine.transact
+
+    async def breaks_off(*args: Any) -> None:
+        nonlocal stored
+        if stored == transactions:
+            raise UnavailableError("broken off")
+        stored += 1
+        await transact(*args)
+
+    monkeypatch.setattr(engine, "transact", breaks_off)
+    with pytest.raises(UnavailableError):
+        await rewound(trial, batch_records=5)
+    monkeypatch.undo()
+    assert await everything(trial) != before
+
+    done = await rewound(trial)
+
+    assert done.difference.told == {}
+    assert await everything(trial) == before
+
+
+def over_http(trial: Trial, case_id: str) -> Command[Tally]:
+    """A request that changes a case and tells of it; there is no record of it on the bus."""
+
+    def decide(tally: Tally | None, now: datetime) -> Decision[Tally]:
+        changed = (tally or Tally(id=case_id)).model_copy(update={"changed_at": now})
+        return Decision(changed, (told(trial.names.partner, case_id),))
+
+    return Command(case_id, Cause.begin(), decide)
+
+
+async def test_what_was_decided_and_never_told_goes_out_now_with_numbers_of_its_own(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = new_id()
+    request, told_first, untold = over_http(trial, case_id), Written(case_id), Written(case_id, behaviour=TELLS_TWO)
+    toy = trial.pipeline()
+    async with running(toy):
+        await toy.handle([request])
+        await trial.write(told_first)
+        await eventually(has_committed(trial, 1), what="the first commit")
+    monkeypatch.setattr(Publisher, "publish", lambda *_: asyncio.sleep(0))
+    async with running(trial.pipeline()):
+        await trial.write(untold)
+        await eventually(has_committed(trial, 2), what="the second commit")
+    monkeypatch.undo()
+    await restore(trial.database, {})
+
+    await rewound(trial)
+    later = Written(case_id)
+    async with running(trial.pipeline()):
+        await trial.write(later)
+        await eventually(has_committed(trial, 3), what="the third commit")
+        await eventually(lambda: all_sent(trial), what="everything sent")
+
+    records = await trial.records_of(trial.names.outgoing)
+    causes = [dict(record.headers)["ce_causationid"].decode() for record in records]
+    numbers = [int(dict(record.headers)["ce_sequence"]) for record in records]
+    assert causes == [request.cause.id, told_first.id, untold.id, later.id]
+    assert numbers == sorted(set(numbers))
+    assert len(await told_on_the_bus(trial)) == 5
+
+
+async def all_sent(trial: Trial) -> bool:
+    return await trial.unsent() == 0
+
+
+async def test_what_was_handled_but_not_committed_in_time_is_read_as_well(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [new_id() for _ in range(3)]
+    monkeypatch.setattr(PatientConsumer, "_commit", lambda _: asyncio.sleep(0))
+    async with running(trial.pipeline()):
+        await trial.write(*(Written(case_id) for case_id in cases))
+        await eventually(lambda: sent(trial, 3), what="the rows")
+    monkeypatch.undo()
+    never_handled = Written()
+    await trial.write(never_handled)
+    before = await everything(trial)
+    await restore(trial.database, {})
+
+    done = await rewound(trial)
+
+    assert done.took_effect == 3
+    assert await everything(trial) == before
+    async with running(trial.pipeline()):
+        await eventually(lambda: trial.tally(never_handled.case_id), what="the case nobody had read")
+    assert await trial.aside() == []
+
+
+async def sent(trial: Trial, rows: int) -> bool:
+    return len(await trial.rows(sent_at={"$exists": True})) == rows
+
+
+async def test_what_no_record_leads_to_is_named(trial: Trial) -> None:
+    lost, known = new_id(), new_id()
+
+    toy = trial.pipeline()
+    async with running(toy):
+        await trial.write(Written(known))
+        await eventually(has_committed(trial, 1), what="the commit")
+        backup: Backup = await back_up(trial.database)
+        await toy.handle([over_http(trial, known), over_http(trial, lost)])
+        await eventually(lambda: all_sent(trial), what="everything sent")
+    await restore(trial.database, backup)
+
+    done = await rewound(trial)
+
+    [(count, _)] = done.difference.told.values()
+    assert (count, done.difference.lost) == (2, {lost})
+    assert await trial.unsent() == 0
+    assert {row["stream"] for row in await trial.rows()} == {lost, known}
+    assert not await trial.database[OUTBOX].find_one({"at": {"$exists": True}})
+    tally = await trial.tally(known)
+    assert tally is not None
+    assert tally.sequence == 2
 
 
 async def test_only_what_is_not_older_than_the_time_is_read_again(trial: Trial) -> None:
@@ -83,20 +272,22 @@ async def test_only_what_is_not_older_than_the_time_is_read_again(trial: Trial) 
         await trial.write(Written(case_id))
         await eventually(has_committed(trial, 2), what="the commits")
 
-    [move] = await rewound(trial, between)
+    [(_, span)] = (await rewound(trial, between)).stretches
 
-    assert (move.before, move.after) == (2, 1)
-    assert move.after in (await trial.committed()).values()
+    assert (span.since, span.until) == (1, 2)
 
 
-async def test_a_group_is_never_set_forward(trial: Trial) -> None:
+async def test_what_the_group_never_read_is_left_to_it(trial: Trial) -> None:
     async with running(trial.pipeline()):
         await trial.write(Written())
         await eventually(has_committed(trial, 1), what="the commit")
-    await trial.write(*(Written() for _ in range(3)))
+    waiting = [Written() for _ in range(3)]
+    await trial.write(*waiting)
 
-    assert await rewound(trial, datetime.now(UTC) + timedelta(days=1)) == []
-    assert sum((await trial.committed()).values()) == 1
+    for moment in (LONG_AGO, datetime.now(UTC) + timedelta(days=1)):
+        assert (await rewound(trial, moment)).took_effect == 0
+    assert await committed(trial) == 1
+    assert not (await trial.tallies()).keys() & {written.case_id for written in waiting}
 
 
 @pytest.mark.usefixtures("toy")
@@ -105,18 +296,25 @@ async def test_a_running_service_is_left_alone(trial: Trial) -> None:
     await eventually(has_committed(trial, 1), what="the commit")
 
     with pytest.raises(ActiveGroupError):
-        await rewound(trial, LONG_AGO)
+        await rewound(trial)
 
-    assert sum((await trial.committed()).values()) == 1
+
+@contextmanager
+def in_another_loop(trial: Trial) -> Iterator[Pipeline[Tally]]:
+    """The toy with a client of its own; a command runs in a loop of its own."""
+    client = mongo.connect(trial.mongo_url)
+    yield pipeline(trial.names, client[trial.names.service], trial.kafka, trial.mongo_url)
+    client.close()
 
 
 @pytest.fixture
 def _toy_is_routing(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("rewind", "lag"):
-        monkeypatch.setattr(
-            f"wegweiser.{module}.subscriptions_of",
-            lambda service: [subscription(trial.names)] if service == "routing" else [],
-        )
+    monkeypatch.setattr(
+        "wegweiser.lag.subscriptions_of",
+        lambda service: [subscription(trial.names)] if service == "routing" else [],
+    )
+    monkeypatch.setattr("wegweiser.rewind.pipeline_of", lambda _: in_another_loop(trial))
+    monkeypatch.setattr("wegweiser.rewind.logs.configure", lambda *_: None)
 
 
 @pytest.mark.usefixtures("_toy_is_routing")
@@ -125,15 +323,18 @@ async def test_the_command_says_what_it_did_and_why_not(trial: Trial, typed: Typ
         await trial.write(Written())
         await eventually(has_committed(trial, 1), what="the commit")
         too_early = await typed("rewind", "routing", "--to", "2017-01-09T00:00Z")
+    await restore(trial.database, {})
     done = await typed("rewind", "routing", "--to", "2017-01-09T00:00+01:00")
     again = await typed("rewind", "routing", "--to", "2017-01-09T00:00+01:00")
 
     assert (too_early.exit_code, too_early.stderr.count("\n")) == (1, 1)
     assert "stop the service first" in too_early.stderr
-    assert done.exit_code == 0
+    assert done.exit_code == 0, done.output
     assert f"{trial.names.service}  {trial.names.incoming}  partition" in done.stdout
-    assert "1 → 0" in done.stdout
-    assert again.stdout == "nothing to set back\n"
+    assert "1 offsets read again" in done.stdout
+    assert "1 events that routing told before were taken over" in done.stdout
+    assert "1 records took effect" in done.stdout
+    assert "nothing was missing" in again.stdout
 
 
 @pytest.mark.usefixtures("_toy_is_routing")

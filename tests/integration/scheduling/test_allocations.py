@@ -11,12 +11,17 @@ from pymongo.errors import DuplicateKeyError
 from services.scheduling.domain.cases import ScheduledCase
 from services.scheduling.domain.resources import WEEKDAYS, Resource
 from services.scheduling.domain.timetable import Timetable
-from services.scheduling.handlers import on_referral_accepted, on_referral_withdrawn
+from services.scheduling.handlers import (
+    on_own_booking,
+    on_own_cancellation,
+    on_referral_accepted,
+    on_referral_withdrawn,
+)
 from services.scheduling.repository import ScheduledCases
 from shared.contracts.base import derived_id
-from shared.contracts.codes import Concern, WithdrawalReason
+from shared.contracts.codes import CancellationReason, Concern, WithdrawalReason
 from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
-from shared.contracts.scheduling import AppointmentBooked, AppointmentUnavailable
+from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled, AppointmentUnavailable
 from shared.envelope import Cause
 from shared.mongo import Database, LostRaceError, transact
 from shared.pipeline.decisions import Command, Done, Received
@@ -79,6 +84,37 @@ def withdraw(number: int) -> Command[ScheduledCase]:
     )
     received = _received(event, "withdrawn", number)
     return Command(event.case_id, received.cause, lambda case, now: on_referral_withdrawn(received, case, now))
+
+
+def told(*numbers: int, starts_at: datetime) -> list[Command[ScheduledCase]]:
+    """Before a restore these cases were told an appointment at this moment."""
+    return [_adopting(on_own_booking, _booked(number, starts_at), number) for number in numbers]
+
+
+def told_cancelled(number: int, *, starts_at: datetime) -> Command[ScheduledCase]:
+    """Before a restore it was told that this appointment is cancelled."""
+    facts = _booked(number, starts_at).model_dump()
+    return _adopting(on_own_cancellation, AppointmentCancelled(**facts, reason=CancellationReason.WITHDRAWN), number)
+
+
+def _booked(number: int, starts_at: datetime) -> AppointmentBooked:
+    return AppointmentBooked(
+        case_id=derived_id("case", str(number)),
+        referral_id=derived_id("referral", str(number)),
+        partner_id="awo",
+        appointment_id=derived_id("appointment", str(number), str(starts_at)),
+        person_id=derived_id("person", str(number)),
+        starts_at=starts_at,
+        minutes=60,
+        place="integrationsbuero",
+        mode="on_site",
+        languages=("ar",),
+    )
+
+
+def _adopting(decide: Any, event: Any, number: int) -> Command[ScheduledCase]:
+    received = _received(event, "told", number)
+    return Command(event.case_id, received.cause, lambda case, now: decide(received, case, now))
 
 
 def _received(event: Any, name: str, number: int) -> Received[Any]:
@@ -210,3 +246,44 @@ async def test_an_instance_that_starts_late_finds_the_first_free_slot(database: 
     first_day = MONDAY + timedelta(days=1)
     expected = [first_day.replace(hour=7 + hour) + timedelta(days=day) for day in range(13) for hour in range(8)][:101]
     assert [start for _, start, _ in await held(database)] == expected
+
+
+LATER = datetime(2026, 11, 26, 9, tzinfo=UTC)
+
+
+async def test_what_was_told_before_a_restore_gets_its_slot_and_is_not_booked_again(database: Database) -> None:
+    engine = Engine(database, the_cases(database, seats=2))
+
+    await engine.run(told(1, 2, starts_at=LATER))
+    outcomes, _ = await engine.run([accept(1), accept(2)])
+
+    assert await held(database) == [("awo-1", LATER, 0), ("awo-1", LATER, 1)]
+    assert all(isinstance(outcome, Done) and not outcome.decision.events for outcome in outcomes)
+
+
+async def test_an_appointment_that_was_told_stands_where_no_seat_is_left(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = Engine(database, the_cases(database))
+
+    await engine.run(told(1, starts_at=LATER))
+    await engine.run(told(2, starts_at=LATER))
+    await engine.run(told(3, starts_at=LATER.replace(hour=3)))
+
+    assert await held(database) == [("awo-1", LATER, 0)]
+    assert await starts_in_cases(database) == [LATER.replace(hour=3), LATER, LATER]
+    assert capsys.readouterr().out.count("appointment_without_seat") == 2
+
+
+async def test_a_cancellation_that_was_told_frees_the_slot_for_whoever_was_told_it_next(database: Database) -> None:
+    engine = Engine(database, the_cases(database))
+
+    await engine.run(told(1, starts_at=LATER))
+    await engine.run([told_cancelled(1, starts_at=LATER), *told(2, starts_at=LATER)])
+    [again], _ = await engine.run([accept(1)])
+
+    assert await held(database) == [("awo-1", LATER, 0)]
+    assert isinstance(again, Done)
+    assert not again.decision.events
+    await engine.run([withdraw(2)])
+    assert await held(database) == []

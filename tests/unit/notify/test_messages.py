@@ -13,7 +13,9 @@ from services.notify.domain import (
     LONGEST_PAUSE,
     MessageState,
     NotifiedCase,
+    adopt,
     conclude,
+    lose_sight,
     record,
     revoke,
     take_up,
@@ -215,3 +217,34 @@ def test_whatever_happens_a_message_is_settled_at_most_once(steps: list[tuple[st
         assert (message.lease is not None) == (message.state is MessageState.SENDING)
 
     assert settled == (the_message(case).state.value in {outcome.value for outcome in MessageOutcome})
+
+
+def settled(outcome: MessageOutcome) -> MessageSettled:
+    """What was told of the only message."""
+    [event] = concluded(sending(), outcome).events
+    assert isinstance(event, MessageSettled)
+    return event
+
+
+def test_an_outcome_told_before_a_restore_ends_the_message() -> None:
+    case = adopt(settled(MessageOutcome.SENT), sending()).state
+
+    assert case
+    assert (the_message(case).state, the_message(case).language, case.next_at) == (MessageState.SENT, "ar", None)
+
+
+def test_an_outcome_may_be_taken_over_before_its_booking_is_read_again() -> None:
+    known = adopt(settled(MessageOutcome.NO_CHANNEL), None).state
+    case = record(an_appointment(), known, cause=CAUSE, now=NOW).state
+
+    assert case
+    assert the_message(case).state is MessageState.NO_CHANNEL
+    assert (case.next_at, case.told) == (None, ())
+
+
+@pytest.mark.parametrize("case", [pending(), sending()], ids=["pending", "sending"])
+def test_a_message_that_may_have_gone_out_before_a_restore_ends_as_unknown(case: NotifiedCase) -> None:
+    lost = lose_sight(case, NOW, message_id=the_message(case).id)
+
+    assert [event.outcome for event in lost.events if isinstance(event, MessageSettled)] == [MessageOutcome.UNKNOWN]
+    assert lose_sight(lost.state, NOW, message_id=the_message(case).id) == Decision()

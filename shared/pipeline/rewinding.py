@@ -1,0 +1,232 @@
+"""Reading again, while a service is stopped, what an older database of it does not hold (docs/adr/0008).
+
+First what the service told is taken over from the bus: it stands, whatever would be decided now. Then what it read is
+decided again, each record as of the moment it was decided first. What was told before is not told again.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final, Generic
+
+from aiokafka.structs import ConsumerRecord, TopicPartition
+from pymongo import ASCENDING
+
+from shared.contracts import BY_EVENT, CONTRACTS
+from shared.envelope import Cause, source_of
+from shared.mongo import Database, Session, UnavailableError, translated
+from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Reaction, S, States
+from shared.pipeline.engine import Engine
+from shared.pipeline.outbox import OUTBOX, Row, row_told
+from shared.pipeline.reading import Reader, Subscription
+from shared.pipeline.set_aside import record_id
+
+LooseEnds = Callable[[Any], AsyncIterator[Command[S]]]
+"""Given a service's repository, ends what was under way and may have happened without being told."""
+
+_TAKEN_OVER: Final = "at"
+"""What the engine notes on every mark. An adopted row carries it until a record leads to it again, or to the end."""
+_UNTIL_THE_END: Final = "taken_over"
+"""The index of these rows, which stands while a rewind is unfinished."""
+_RECORD_BYTES: Final = 500
+_ABOUT_CASES: Final = [contract.type for contract in CONTRACTS if "case_id" in contract.event.model_fields]
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[S]):
+    """One record as a command. `at` is its place in the order of all partitions: when it was first decided, and which
+    number it led to; `told` says that something is known to have followed from it. `size` in bytes, about."""
+
+    at: tuple[datetime, int]
+    command: Command[S]
+    offset: int
+    size: int
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a rewind cannot mend: how many events of each type no record led to again, with a stream of each, and the
+    cases among them that the database does not know."""
+
+    told: Mapping[str, tuple[int, str]]
+    lost: Collection[str]
+
+
+class _Retelling(Engine[S]):
+    """What was told before keeps its words and its number, and is not told again."""
+
+    async def _journal(self, rows: list[Row], session: Session) -> None:
+        outbox, ids = self._database[OUTBOX], [row["_id"] for row in rows]
+        told = {row["_id"] async for row in outbox.find({"_id": {"$in": ids}}, {"_id": 1}, session=session)}
+        await outbox.update_many({"_id": {"$in": list(told)}}, {"$unset": {_TAKEN_OVER: ""}}, session=session)
+        if new := [row for row in rows if row["_id"] not in told]:
+            await super()._journal(new, session)
+
+
+class Rewinding(Generic[S]):
+    """Brings one service's database up to what the bus tells. Every step may be repeated, also after a crash."""
+
+    def __init__(
+        self,
+        service: str,
+        database: Database,
+        states: States[S],
+        readers: Mapping[Subscription, Reader[S]],
+        adoptions: Sequence[Reaction[Any, S]],
+        loose_ends: LooseEnds[S] | None,
+    ) -> None:
+        self._source = source_of(service)
+        self._outbox = database[OUTBOX]
+        self._states = states
+        self._engine = _Retelling(database, states)
+        self._readers = readers
+        self._adopter: Reader[S] = Reader("", adoptions, Subscription("", ""))  # takes nothing for its own
+        self._adopted = [BY_EVENT[adoption.event].type for adoption in adoptions]
+        self._loose_ends = loose_ends
+        self._latest: dict[TopicPartition, datetime] = {}
+
+    async def begin(self) -> bool:
+        """Prepare; returns whether an earlier rewind did not come to its end."""
+        async with translated():
+            unfinished = _UNTIL_THE_END in await self._outbox.index_information()
+            await self._outbox.create_index(
+                [("causation_id", ASCENDING)],
+                name=_UNTIL_THE_END,
+                partialFilterExpression={_TAKEN_OVER: {"$exists": True}},
+            )
+        return unfinished
+
+    async def told(self, records: Sequence[ConsumerRecord]) -> list[Step[S]]:
+        """What the service wrote itself among these records, as commands that take it over.
+
+        Each puts the event into the journal as a row that is sent, lets the case count on from its number, and does
+        what the service declared in its adoptions.
+        """
+        rows = [(record, row) for record in records if (row := row_told(record, self._source))]
+        return [
+            Step((row["time"], row["sequence"]), self._adopting(record, row), record.offset, _size(record), told=True)
+            for record, row in rows
+        ]
+
+    def _adopting(self, record: ConsumerRecord, row: Row) -> Command[S]:
+        adoption = self._adopter.command(record)
+
+        def decide(state: S | None, now: datetime) -> Decision[S]:
+            decision: Decision[S] = adoption.decide(state, now) if adoption else Decision()
+            after = decision.state or state
+            return Decision(_counting_on(after, row["sequence"]) if after is not None else None)
+
+        cause = Cause(row["causation_id"], row["correlation_id"], row["traceparent"])
+        fields = {name: value for name, value in row.items() if name != "_id"}
+        return Command(row["stream"], cause, decide, marks=(Mark(OUTBOX, row["_id"], fields),))
+
+    async def read(self, subscription: Subscription, records: Sequence[ConsumerRecord]) -> list[Step[S]]:
+        """What the service reads among these records of one partition, to be decided as of when it was first."""
+        reader = self._readers[subscription]
+        commands = [(record, command) for record in records if (command := reader.command(record)) is not None]
+        aside = {record.offset: record_id(record.topic, record.partition, record.offset) for record, _ in commands}
+        places = await self._places([*aside.values(), *(command.cause.id for _, command in commands)])
+        return [
+            self._step(record, command, places.get(command.cause.id), places.get(aside[record.offset]))
+            for record, command in commands
+        ]
+
+    async def _places(self, causes: Sequence[str]) -> dict[str, tuple[datetime, int]]:
+        """When something was first told because of each of these, and under which number."""
+        query = {"causation_id": {"$in": causes}, _TAKEN_OVER: {"$exists": True}}
+        places: dict[str, tuple[datetime, int]] = {}
+        async with translated():
+            async for row in self._outbox.find(query, {"causation_id": 1, "time": 1, "sequence": 1}):
+                place = (row["time"], row["sequence"])
+                places[row["causation_id"]] = min(place, places.get(row["causation_id"], place))
+        return places
+
+    def _step(
+        self,
+        record: ConsumerRecord,
+        command: Command[S],
+        led_to: tuple[datetime, int] | None,
+        aside: tuple[datetime, int] | None,
+    ) -> Step[S]:
+        """A record nothing is known to have followed from comes where it was written, but behind those before it.
+
+        One that was set aside and replayed later comes where it was set aside, or it would hold up its partition.
+        """
+        partition = TopicPartition(record.topic, record.partition)
+        written = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        told = [place for place in (led_to, aside) if place]
+        at = min(told, default=(max(written, self._latest.get(partition, written)), 0))
+        self._latest[partition] = at[0]
+        moment = led_to[0] if led_to else at[0]
+        again = replace(command, decide=lambda state, _now: command.decide(state, moment))
+        return Step(at, again, record.offset, _size(record), told=bool(told))
+
+    async def run(self, steps: Sequence[Step[S]]) -> int:
+        """Let a batch take effect, in this order; returns how many did. Raises `UnavailableError`."""
+        numbers = await self._numbers({step.command.key for step in steps})
+        return await self._run([_numbered(step.command, numbers) for step in steps])
+
+    async def _run(self, commands: Sequence[Command[S]]) -> int:
+        outcomes, _ = await self._engine.run(commands)
+        if any(isinstance(outcome, Failed) for outcome in outcomes):
+            raise UnavailableError("a record could not even be set aside")
+        return sum(isinstance(outcome, Done) for outcome in outcomes)
+
+    async def _numbers(self, streams: set[str | None]) -> dict[str, int]:
+        """The last number each of these gave to an event."""
+        highest = {"$group": {"_id": "$stream", "last": {"$max": "$sequence"}}}
+        async with translated():
+            found = self._outbox.aggregate([{"$match": {"stream": {"$in": list(streams)}}}, highest])
+            return {row["_id"]: row["last"] async for row in found}
+
+    async def tie_loose_ends(self, at_once: int) -> int:
+        """End what was under way; returns how many it were."""
+        if self._loose_ends is None:
+            return 0
+        commands = [command async for command in self._loose_ends(self._states)]
+        ends = iter(commands)
+        while batch := list(islice(ends, at_once)):
+            await self._run(batch)
+        return len(commands)
+
+    async def finish(self) -> Difference:
+        """Say what no record led to again, and take the notes of the rewind away."""
+        left = {"$match": {_TAKEN_OVER: {"$exists": True}, "type": {"$nin": self._adopted}}}
+        by_stream = {"$group": {"_id": {"type": "$type", "stream": "$stream"}, "count": {"$sum": 1}}}
+        told: dict[str, tuple[int, str]] = {}
+        lost: set[str] = set()
+        async with translated():
+            async for row in self._outbox.aggregate([left, by_stream], hint=_UNTIL_THE_END):
+                type_, stream = row["_id"]["type"], row["_id"]["stream"]
+                count, first = told.get(type_, (0, stream))
+                told[type_] = (count + row["count"], first)
+                if type_ in _ABOUT_CASES and not await self._states.load({stream}):
+                    lost.add(stream)
+            await self._outbox.update_many(
+                {_TAKEN_OVER: {"$exists": True}}, {"$unset": {_TAKEN_OVER: ""}}, hint=_UNTIL_THE_END
+            )
+            await self._outbox.drop_index(_UNTIL_THE_END)
+        return Difference(told, lost)
+
+
+def _counting_on(state: S, number: int) -> S:
+    """The state, which numbers its next event higher."""
+    return state if state.sequence >= number else state.model_copy(update={"sequence": number})
+
+
+def _numbered(command: Command[S], numbers: Mapping[str, int]) -> Command[S]:
+    """The same, but a case it begins anew counts on from what was told of it."""
+
+    def decide(state: S | None, now: datetime) -> Decision[S]:
+        decision = command.decide(state, now)
+        if decision.state is None:
+            return decision
+        return replace(decision, state=_counting_on(decision.state, numbers.get(decision.state.id, 0)))
+
+    return replace(command, decide=decide)
+
+
+def _size(record: ConsumerRecord) -> int:
+    return len(record.value or b"") + _RECORD_BYTES
