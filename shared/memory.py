@@ -6,16 +6,21 @@ from contextlib import suppress
 from typing import Final
 
 _M_ARENA_MAX: Final = -8
+_M_MMAP_THRESHOLD: Final = -3
+_LARGE: Final = 128 * 1024
 
 BATCH_OBJECTS: Final = 50_000
 """More than most batches make; nearly all of them are gone by reference count before the collector would look."""
 
 
 def share_heap() -> None:
-    """Call once before threads start: glibc gives each of the driver's threads a heap of its own, which all fill by
-    turns and none gives back. Another C library has no such setting and is left as it is."""
+    """Call once before threads start. By default glibc gives each of the driver's threads a heap of its own, and after
+    the first large buffer keeps all such buffers on them: they fill by turns and none gives back. Another C library has
+    no such settings and is left as it is."""
+    libc = ctypes.CDLL(None)
     with suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+        libc.mallopt(_M_ARENA_MAX, 1)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def settle() -> None:

@@ -34,6 +34,8 @@ Publish = Callable[[Collection[str]], Awaitable[None]]
 POLL_SECONDS: Final = 1.0
 READY_SECONDS: Final = 10.0
 BATCH_BYTES: Final = 4 * 1024 * 1024
+FETCH_BYTES: Final = 1024 * 1024
+"""More than a batch of usual records; all that was fetched is held until it is handled."""
 DRAIN_SECONDS: Final = 30.0
 LONGEST_BACK_OFF: Final = 5.0
 COMMIT_SECONDS: Final = 5.0
@@ -255,7 +257,7 @@ class Consumption:
             batch=True,
             max_records=batch_records,
             batch_timeout_ms=int(POLL_SECONDS * 1000),
-            fetch_max_bytes=2 * BATCH_BYTES,
+            fetch_max_bytes=FETCH_BYTES,
             listener=self._listener,
             parser=self._whole,
             decoder=_undecoded,
