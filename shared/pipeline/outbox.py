@@ -73,7 +73,7 @@ def row_told(record: ConsumerRecord, source: str) -> Row | None:
         return {
             "_id": found["ce_id"],
             "stream": getattr(event, "case_id", found["ce_subject"]),
-            "sequence": int(found["ce_sequence"]),
+            "sequence": int(found.get("ce_sequence", 0)),
             "topic": record.topic,
             "subject": found["ce_subject"],
             "type": found["ce_type"],
@@ -111,6 +111,8 @@ class Publisher:
         self._source = source_of(service)
         self._blocked: dict[str, float] = {}
         self._just_sent: dict[str, None] = {}
+        self._unmarked: list[str] = []
+        self._marking: asyncio.Task[None] | None = None
         self._wanted: set[str] = set()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -148,6 +150,8 @@ class Publisher:
         await asyncio.wait({nudged}, timeout=2 * self.PATIENCE)
         nudged.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._marking is not None:
+            await self._marking
         try:
             async with asyncio.timeout(self.PATIENCE):
                 await self._producer.stop()
@@ -190,16 +194,11 @@ class Publisher:
 
     async def _send_topic(self, topic: str, lanes: list[list[Row]]) -> None:
         """Send each lane, the rows of one subject, in order; a lane ends at the first row that is not acknowledged."""
-        acknowledged: list[str] = []
-        try:
-            if await self._is_known(topic):
-                while lanes:
-                    sent = await self._send_heads(topic, [lane[0] for lane in lanes])
-                    acknowledged += sent
-                    lanes = [lane[1:] for lane in lanes if lane[0]["_id"] in sent and len(lane) > 1]
-        finally:
-            if acknowledged:
-                await self._mark_sent(topic, acknowledged)
+        if await self._is_known(topic):
+            while lanes:
+                sent = await self._send_heads(topic, [lane[0] for lane in lanes])
+                self._note_sent(topic, sent)
+                lanes = [lane[1:] for lane in lanes if lane[0]["_id"] in sent and len(lane) > 1]
 
     async def _is_known(self, topic: str) -> bool:
         known = self._producer.client.cluster.partitions_for_topic(topic)
@@ -255,13 +254,26 @@ class Publisher:
         self._blocked[topic] = asyncio.get_running_loop().time() + self.BLOCKED_FOR
         log.warning("topic_unwritable", topic=topic, errors=errors)
 
-    async def _mark_sent(self, topic: str, ids: list[str]) -> None:
+    def _note_sent(self, topic: str, ids: Collection[str]) -> None:
+        """These are remembered, and marked in the store beside whatever is published next."""
+        if not ids:
+            return
         self._blocked.pop(topic, None)
         PUBLISHED.labels(topic).inc(len(ids))
-        await self._mark(ids)
         self._just_sent.update(dict.fromkeys(ids))
         for id_ in list(islice(self._just_sent, max(0, len(self._just_sent) - self.REMEMBERED))):
             del self._just_sent[id_]
+        self._unmarked += ids
+        if self._marking is None or self._marking.done():
+            self._marking = asyncio.create_task(self._mark_noted())
+
+    async def _mark_noted(self) -> None:
+        while self._unmarked:
+            ids, self._unmarked = self._unmarked, []
+            try:
+                await self._mark(ids)
+            except StoreError as error:  # the sweep marks what is remembered
+                log.warning("marking_put_off", error=str(error), rows=len(ids))
 
     async def _mark(self, ids: list[str]) -> None:
         """Note that these were sent. A crash of the store may take the note back; then the sweep repeats it."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from breaking import pid_of, ready
 from click.testing import Result
+from dotenv import dotenv_values
 from platforms import Running
 from typer.testing import CliRunner
 
@@ -16,7 +17,8 @@ from wegweiser.cli import app
 def typed(running: Running, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Types a command where the platform runs."""
     monkeypatch.setenv("VAR_DIR", str(running.settings.var_dir))
-    monkeypatch.setenv("KAFKA_BOOTSTRAP", running.kafka)
+    for name, value in dotenv_values(running.settings.var_dir / "platform.env").items():
+        monkeypatch.setenv(name, value or "")
     return lambda *arguments: CliRunner().invoke(app, arguments)
 
 

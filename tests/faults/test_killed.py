@@ -39,7 +39,7 @@ async def kill_at(point: str, backends: Backends, logs: Path) -> Aftermath:
     """Kill an instance at a point, let another one finish, and look at everything."""
     async with a_trial(backends.kafka, backends.mongo) as trial, instances_of(trial, logs) as instances:
         cases = [new_id() for _ in range(8)]
-        early, late = some_events(cases, 6), some_events(cases, 2)
+        early, late = some_events(cases, 12), some_events(cases, 2)
         await trial.write(*early)
         ended = await instances.start("--batch", "20", "--die-at", point).ended()
         left_over = len(early) - await trial.effects()

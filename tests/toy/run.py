@@ -38,8 +38,8 @@ _PLACES: Final[dict[str, tuple[Any, str]]] = {
     INSIDE_TRANSACTION: (engine.Engine, "_journal"),
     AFTER_TRANSACTION: (engine, "transact"),
     WHILE_PUBLISHING: (Publisher, "_send"),
-    BEFORE_MARKING: (Publisher, "_mark_sent"),
-    BEFORE_COMMIT: (PatientConsumer, "commit_handled"),
+    BEFORE_MARKING: (Publisher, "_mark"),
+    BEFORE_COMMIT: (PatientConsumer, "_commit"),
 }
 """Where each point lies: around which function."""
 _AFTERWARDS: Final = (INSIDE_TRANSACTION, AFTER_TRANSACTION, WHILE_PUBLISHING)
