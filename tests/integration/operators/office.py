@@ -233,7 +233,7 @@ class Office:
         found: dict[str, dict[str, set[bytes]]] = defaultdict(lambda: defaultdict(set))
         for record in await self._records():
             headers = dict(record.headers)
-            content = json.dumps([record.topic, record.key.decode(), headers["ce_sequence"].decode()]).encode()
+            content = json.dumps([record.topic, record.key.decode(), headers.get("ce_sequence", b"").decode()]).encode()
             found[headers["ce_type"].decode()][headers["ce_id"].decode()].add(content + record.value)
         return found
 
