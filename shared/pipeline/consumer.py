@@ -258,6 +258,7 @@ class Consumption:
             max_records=batch_records,
             batch_timeout_ms=int(POLL_SECONDS * 1000),
             fetch_max_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=1000,  # the broker answers at once when there is something; this is how often it says no
             listener=self._listener,
             parser=self._whole,
             decoder=_undecoded,
