@@ -75,7 +75,9 @@ class Supervisor:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             if server.is_running:
-                continue
+                if not self._is_stopped(server.name):
+                    continue
+                await asyncio.to_thread(server.stop)  # it was about to start when it was stopped by hand
             if not self._is_stopped(server.name):
                 failures = 1 if time.monotonic() - since > _STABLE_SECONDS else failures + 1
                 pause = pause_before(failures)

@@ -13,6 +13,7 @@ _LISTENING: Final = "0A"
 _LONGEST_COMMAND: Final = 160
 _LOWEST: Final = 10_000
 _HIGHEST: Final = 65535
+_ENOUGH: Final = 1000
 _ANOTHER: Final = 100
 """How far away a port is proposed instead of a taken one: beyond the neighbours, which are ours as well."""
 
@@ -73,13 +74,16 @@ def command_of(pid: int) -> str:
 def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that nobody holds at this moment, all different.
 
-    They lie below those that the kernel gives to outgoing connections, which could take one before it is used.
+    They are none of those that the kernel gives to outgoing connections, which could take one before it is used, unless
+    the machine is set to give out nearly all.
     """
-    first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    beside = max(range(_LOWEST, first), range(last + 1, _HIGHEST + 1), key=len)
+    choice = beside if len(beside) > _ENOUGH else range(_LOWEST, _HIGHEST + 1)
     with ExitStack() as held:
         ports: list[int] = []
         while len(ports) < count:
-            port, taken = random.randrange(_LOWEST, first_outgoing), held.enter_context(socket.socket())  # noqa: S311
+            port, taken = random.choice(choice), held.enter_context(socket.socket())  # noqa: S311
             with suppress(OSError):  # somebody listens there
                 taken.bind(("127.0.0.1", port))
                 ports.append(port)

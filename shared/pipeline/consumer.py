@@ -114,16 +114,17 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
 
     def put_back(self) -> None:
         """Seek to what was handled last, in every partition."""
-        for partition, offset in self.handled.items():
-            with suppress(IllegalStateError):  # lost meanwhile: its new owner starts at the commit
-                self.seek(partition, offset)
+        for partition in self.handled.keys() & self.assignment():  # of what is lost the new owner starts at the commit
+            self.seek(partition, self.handled[partition])
 
     def _note_positions(self) -> None:
         """What lies before the positions is handled once no batch is at hand, also where it was no record: a
         transaction ends with a mark of the broker, and what was taken back is never delivered."""
+        assignment = self._subscription.subscription.assignment
+        if assignment is None:  # a new topic fits the pattern: the group is about to join anew
+            return
         if not (self.joined and self.idle.is_set()) or _is_under_way(self.telling):
             return
-        assignment = self._subscription.subscription.assignment
         for partition, (position, _) in assignment.all_consumed_offsets().items():
             if self.handled.get(partition) != position:
                 self.handled[partition] = self._uncommitted[partition] = position
@@ -172,23 +173,24 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     async def settled(self) -> None:
         """Wait, for so long as a drain may take, until what is at hand has taken effect, is told and committed."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.idle.wait(), DRAIN_SECONDS)
-        await self.told()
-        if self._committing is not None:
-            await asyncio.wait({self._committing})
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.idle.wait()
+                await self.told()
+                if self._committing is not None:
+                    await asyncio.wait({self._committing})
 
     async def told(self) -> None:
         """Wait until what follows from the batch before is published."""
         if self.telling is not None:
-            await asyncio.wait({self.telling}, timeout=DRAIN_SECONDS)
+            await asyncio.wait({self.telling})
 
-    def forget(self, partitions: Collection[TopicPartition]) -> None:
-        """These partitions are handed over."""
-        for partition in partitions:
-            self.handled.pop(partition, None)
-            self._uncommitted.pop(partition, None)
+    def forget(self) -> None:
+        """All partitions are handed over; whoever gets them starts at the commits."""
+        for partition in self.handled:
             with suppress(KeyError):  # its lag was never known here
                 LAG.remove(*partition)
+        self.handled.clear()
+        self._uncommitted.clear()
 
     @property
     def is_ready(self) -> bool:
@@ -208,14 +210,14 @@ class Drain(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self) -> None:
         self.consumer: PatientConsumer | None = None
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
         """Wait for the batch, bounded; what is late loses the race by version and inbox."""
         consumer = self.consumer
         if consumer is None:
             return
         consumer.joined = False
         await consumer.settled()
-        consumer.forget(revoked)
+        consumer.forget()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Partitions come with the committed offsets of whoever had them before."""

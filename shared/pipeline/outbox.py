@@ -151,7 +151,7 @@ class Publisher:
         nudged.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._marking is not None:
-            await self._marking
+            await asyncio.wait({self._marking}, timeout=self.PATIENCE)
         try:
             async with asyncio.timeout(self.PATIENCE):
                 await self._producer.stop()

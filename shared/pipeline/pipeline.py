@@ -114,10 +114,11 @@ class Pipeline(Generic[S]):
         """One by one in the order of arrival, until nothing is left; what is parked may itself hold up others."""
         subjects, done = set(document["subjects"]), 0
         while (parked := await self.set_aside.next_parked(subjects)) is not None:
-            if not await self._replay_one(parked):
-                break
-            subjects.update(parked["subjects"])
-            done += 1
+            if await self._replay_one(parked):
+                subjects.update(parked["subjects"])
+                done += 1
+            else:
+                await self.set_aside.fail(parked)
         return done
 
     async def _replay_one(self, document: dict[str, Any]) -> bool:
@@ -129,6 +130,8 @@ class Pipeline(Generic[S]):
             [outcome] = await self.handle([command])
             if isinstance(outcome, Repeated):  # the event came once more meanwhile and was readable
                 await self.set_aside.settle(document["_id"], REPLAYED)
+            if isinstance(outcome, Failed) and isinstance(outcome.error, UnavailableError):
+                raise outcome.error  # it may go well another time
             return not isinstance(outcome, Failed)
         return False
 

@@ -186,6 +186,15 @@ class SetAside:
                 return await self.get(candidate["_id"])
         return None
 
+    async def fail(self, document: Mapping[str, Any]) -> None:
+        """A parked record whose turn it was could not be processed itself: it waits no longer for others, and holds up
+        only what its own writer may hold up."""
+        topic, subjects = document["topic"], document["subjects"]
+        if is_from_outside(topic):
+            subjects = [subject for subject in subjects if subject.startswith(f"{topic}/")]
+        change = {"reason": SetAsideReason.HANDLER_FAILED.value, "subjects": subjects}
+        await self._collection.update_one({"_id": document["_id"], "state": OPEN}, {"$set": change})
+
     async def settle(self, id_: str, state: str, session: Session | None = None) -> bool:
         """End the waiting of a record as replayed or discarded; False where none is open."""
         change = {"$set": {"state": state, "subjects": [], "at": datetime.now(UTC)}}

@@ -28,6 +28,8 @@ UNREADABLE: Final = "integrationsbuero-unreadable"
 LARGEST_BATCH: Final = 16 * 1024 * 1024
 """Bytes that a compressed batch may unpack to, as much as MongoDB takes in a document; and about as many as the batches
 of one fetch answer may unpack to together: the rest of it is fetched again."""
+_FOUND_TOO_LARGE: Final = LARGEST_BATCH // 8
+"""What a batch that is too large counts for: to find that out takes as long, and nobody else is served meanwhile."""
 MOST_OFFSETS: Final = 20_000
 """Offsets that a batch may span; for one that claims more, its last offset stands for all."""
 MOST_HEADERS: Final = 100
@@ -198,7 +200,11 @@ class PatientBatch:
         if self._is_old:
             raise UnreadableBatchError("format")
         lenient = LenientBatch(self._raw)
-        records: Iterator[Any] = iter(lenient)
+        try:
+            records: Iterator[Any] = iter(lenient)
+        except UnreadableBatchError:
+            self._spend(_FOUND_TOO_LARGE)
+            raise
         self._spend(lenient.size)
         return records
 

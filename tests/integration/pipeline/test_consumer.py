@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import ConsumerRecord
 from toy.records import Written, kwargs_of
@@ -276,6 +277,69 @@ async def test_the_next_batch_takes_effect_while_this_one_is_told_but_none_beyon
         assert sum((await trial.committed()).values()) == 0
         handle.mouth.set()
         await eventually(lambda: all_committed(trial, 300), what="the commits")
+
+
+async def test_a_batch_that_fails_while_the_one_before_is_told_does_not_bring_that_one_again(trial: Trial) -> None:
+    handle = Handling()
+    handle.mouth.clear()
+    await trial.write(*some(10))
+
+    async with consuming(trial, handle) as consumption:
+        await until(lambda: len(handle.handled) == 10, "what is told")
+        handle.failures.append(UnavailableError("away"))
+        await trial.write(*some(10))
+        await until(lambda: not handle.failures, "the failure")
+        handle.mouth.set()
+        await eventually(lambda: all_committed(trial, 20), what="the commits")
+        assert consumption.lag() == {trial.names.incoming: 0}
+
+    assert sum(len(records) for records in handle.batches) == 20
+
+
+async def test_a_stop_waits_for_the_commit_that_is_under_way(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = AIOKafkaConsumer.commit
+    under_way = asyncio.Event()
+
+    async def slow(self: AIOKafkaConsumer, offsets: Any = None) -> None:
+        under_way.set()
+        await asyncio.sleep(1)
+        await commit(self, offsets)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "commit", slow)
+    handle = Handling()
+    await trial.write(*some(10))
+    consumption = a_consumption(trial, handle, f"^{trial.names.incoming}$")
+    await consumption.start()
+    await until(lambda: len(handle.handled) == 10, "the batch")
+    await under_way.wait()
+
+    await consumption.stop()
+
+    assert sum((await trial.committed()).values()) == 10
+
+
+async def test_a_topic_that_appears_stops_nobody(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client forgets its partitions for as long as it asks for the cluster's topics."""
+    asking = AIOKafkaClient.force_metadata_update
+
+    async def late(self: AIOKafkaClient) -> Any:
+        await asyncio.sleep(1)
+        return await asking(self)
+
+    handle, names = Handling(), trial.names
+    async with consuming(trial, handle, pattern=rf"^partner\.{names.partner}-.*\.referrals\.v1$") as consumption:
+        await trial.write(*some(3))
+        await until(lambda: len(handle.handled) == 3, "the first records")
+        consumer = consumption._listener.consumer
+        assert consumer is not None
+        monkeypatch.setattr(AIOKafkaClient, "force_metadata_update", lambda self: asyncio.ensure_future(late(self)))
+        await provision(trial.kafka, [Topic(f"partner.{names.partner}-more.referrals.v1", PARTITIONS)])
+        await until(lambda: consumer._subscription.subscription.assignment is None, "the moment without partitions")
+        consumer.put_back()
+        await trial.write(*some(5))
+        await until(lambda: len(handle.handled) == 8, "the records after it")
+
+    assert not [task for task in consumption._broker.subscribers[0].tasks if task.done() and task.exception()]
 
 
 async def test_a_stop_waits_for_what_is_being_told(trial: Trial) -> None:

@@ -295,6 +295,25 @@ async def test_a_reply_that_was_set_aside_holds_up_its_like_and_never_the_case(s
     assert await store.effects() == 2
 
 
+async def test_a_reply_that_fails_when_its_turn_comes_lets_the_case_go_on(store: Trial) -> None:
+    case, referral = new_id(), new_id()
+    engine = Engine(store.database, ByReferral(store, case, referral))
+    await feed(engine, store, Written(case), Written(case, behaviour=RAISES))
+    await engine.run([a_reply(store, referral), a_reply(store, referral)])
+    await feed(engine, store, Written(case))
+    bad, reply, next_reply, withdrawal = await store.aside()
+    aside = SetAside(store.database)
+    await aside.settle(bad["_id"], DISCARDED)
+
+    await aside.fail(reply)
+
+    assert await aside.ahead_of(next_reply) == reply["_id"]
+    await aside.settle(next_reply["_id"], DISCARDED)
+    following = await aside.next_parked({case})
+    assert following is not None
+    assert following["_id"] == withdrawal["_id"]
+
+
 def an_engine_whose_clock_is_off(store: Trial, minutes: int) -> Engine[Tally]:
     return Engine(store.database, Tallies(store.database), clock=lambda: utc_now() + timedelta(minutes=minutes))
 

@@ -67,6 +67,21 @@ async def test_a_replay_takes_up_the_record_and_what_is_parked_behind_it_in_orde
     assert {document["state"] for document in await trial.aside()} == {"replayed"}
 
 
+async def test_a_parked_record_that_fails_itself_holds_up_its_case_in_turn(trial: Trial) -> None:
+    case = new_id()
+    events = [Written(case, behaviour=RAISES), Written(case, behaviour=RAISES), Written(case)]
+    pipeline = trial.pipeline()
+    async with running(pipeline):
+        await setting_aside(trial, pipeline, *events)
+
+        assert await pipeline.discard(await first(trial)) == 0
+        waiting = [(document["state"], document["reason"]) for document in await trial.aside()]
+        assert waiting == [(DISCARDED, "handler_failed"), (OPEN, "handler_failed"), (OPEN, "parked")]
+        assert await pipeline.discard(await first(trial)) == 1
+
+    assert effects_violated(await trial.tallies(), events[2:], in_order=True, aside=()) == []
+
+
 async def test_a_replay_that_fails_again_leaves_everything_waiting(trial: Trial) -> None:
     case = new_id()
     pipeline = trial.pipeline()

@@ -73,6 +73,20 @@ async def test_what_dies_is_started_again_and_it_is_said() -> None:
     assert said[0] == "kafka has ended unexpectedly; it is started again in 0.5 s"
 
 
+async def test_what_was_starting_when_it_was_stopped_by_hand_is_stopped_as_well() -> None:
+    said: Queue[str] = Queue()
+    stopped: set[str] = set()
+    server = FakeServer("routing", [])
+    supervisor = Supervisor(said.put, stopped.__contains__)
+    await supervisor.start(server)
+
+    stopped.add("routing")
+
+    assert "stopped by hand" in await asyncio.to_thread(said.get, timeout=10)
+    assert not server.is_running
+    await supervisor.stop([[server]])
+
+
 async def test_what_was_stopped_by_hand_stays_down_until_it_is_wanted_again() -> None:
     said: Queue[str] = Queue()
     stopped = {"routing"}
