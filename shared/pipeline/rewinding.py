@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, Generic
 
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import ConsumerRecord
 from pymongo import ASCENDING
 
 from shared.contracts import BY_EVENT, CONTRACTS
@@ -85,7 +85,6 @@ class Rewinding(Generic[S]):
         self._adopter: Reader[S] = Reader("", adoptions, Subscription("", ""))  # takes nothing for its own
         self._adopted = [BY_EVENT[adoption.event].type for adoption in adoptions]
         self._loose_ends = loose_ends
-        self._latest: dict[TopicPartition, datetime] = {}
 
     async def begin(self) -> bool:
         """Prepare; returns whether an earlier rewind did not come to its end."""
@@ -98,7 +97,7 @@ class Rewinding(Generic[S]):
             )
         return unfinished
 
-    async def told(self, records: Sequence[ConsumerRecord]) -> list[Step[S]]:
+    async def told(self, records: Sequence[ConsumerRecord], _latest: datetime) -> list[Step[S]]:
         """What the service wrote itself among these records, as commands that take it over.
 
         Each puts the event into the journal as a row that is sent, lets the case count on from its number, and does
@@ -122,16 +121,23 @@ class Rewinding(Generic[S]):
         fields = {name: value for name, value in row.items() if name != "_id"}
         return Command(row["stream"], cause, decide, marks=(Mark(OUTBOX, row["_id"], fields),))
 
-    async def read(self, subscription: Subscription, records: Sequence[ConsumerRecord]) -> list[Step[S]]:
-        """What the service reads among these records of one partition, to be decided as of when it was first."""
+    async def read(
+        self, subscription: Subscription, records: Sequence[ConsumerRecord], latest: datetime
+    ) -> list[Step[S]]:
+        """What the service reads among these records of one partition, to be decided as of when it was first.
+
+        `latest` is the moment of the step before them.
+        """
         reader = self._readers[subscription]
         commands = [(record, command) for record in records if (command := reader.command(record)) is not None]
         aside = {record.offset: record_id(record.topic, record.partition, record.offset) for record, _ in commands}
         places = await self._places([*aside.values(), *(command.cause.id for _, command in commands)])
-        return [
-            self._step(record, command, places.get(command.cause.id), places.get(aside[record.offset]))
-            for record, command in commands
-        ]
+        steps: list[Step[S]] = []
+        for record, command in commands:
+            led_to, set_aside = places.get(command.cause.id), places.get(aside[record.offset])
+            steps.append(_step(record, command, led_to, set_aside, latest))
+            latest = steps[-1].at[0]
+        return steps
 
     async def _places(self, causes: Sequence[str]) -> dict[str, tuple[datetime, int]]:
         """When something was first told because of each of these, and under which number."""
@@ -142,26 +148,6 @@ class Rewinding(Generic[S]):
                 place = (row["time"], row["sequence"])
                 places[row["causation_id"]] = min(place, places.get(row["causation_id"], place))
         return places
-
-    def _step(
-        self,
-        record: ConsumerRecord,
-        command: Command[S],
-        led_to: tuple[datetime, int] | None,
-        aside: tuple[datetime, int] | None,
-    ) -> Step[S]:
-        """A record nothing is known to have followed from comes where it was written, but behind those before it.
-
-        One that was set aside and replayed later comes where it was set aside, or it would hold up its partition.
-        """
-        partition = TopicPartition(record.topic, record.partition)
-        written = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-        told = [place for place in (led_to, aside) if place]
-        at = min(told, default=(max(written, self._latest.get(partition, written)), 0))
-        self._latest[partition] = at[0]
-        moment = led_to[0] if led_to else at[0]
-        again = replace(command, decide=lambda state, _now: command.decide(state, moment))
-        return Step(at, again, record.offset, _size(record), told=bool(told))
 
     async def run(self, steps: Sequence[Step[S]]) -> int:
         """Let a batch take effect, in this order; returns how many did. Raises `UnavailableError`."""
@@ -209,6 +195,25 @@ class Rewinding(Generic[S]):
             )
             await self._outbox.drop_index(_UNTIL_THE_END)
         return Difference(told, lost)
+
+
+def _step(
+    record: ConsumerRecord,
+    command: Command[S],
+    led_to: tuple[datetime, int] | None,
+    aside: tuple[datetime, int] | None,
+    latest: datetime,
+) -> Step[S]:
+    """A record nothing is known to have followed from comes where it was written, but behind those before it.
+
+    One that was set aside and replayed later comes where it was set aside, or it would hold up its partition.
+    """
+    written = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    told = [place for place in (led_to, aside) if place]
+    at = min(told, default=(max(written, latest), 0))
+    moment = led_to[0] if led_to else at[0]
+    again = replace(command, decide=lambda state, _now: command.decide(state, moment))
+    return Step(at, again, record.offset, _size(record), told=bool(told))
 
 
 def _counting_on(state: S, number: int) -> S:

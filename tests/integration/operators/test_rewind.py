@@ -12,7 +12,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from toy.backups import Backup, back_up, restore
 from toy.records import Written
-from toy.service import RAISES, TELLS_TWO, Tally, pipeline, subscription, told
+from toy.service import RAISES, TELLS_NOBODY, TELLS_TWO, Tally, pipeline, subscription, told
 from toy.trial import Trial, eventually, ids_of, running
 from typing_commands import Typed
 
@@ -233,6 +233,52 @@ async def test_what_was_handled_but_not_committed_in_time_is_read_as_well(
     async with running(trial.pipeline()):
         await eventually(lambda: trial.tally(never_handled.case_id), what="the case nobody had read")
     assert await trial.aside() == []
+
+
+@pytest.mark.parametrize(("known", "ignored"), [(0, 250), (199, 1)])
+async def test_what_was_not_committed_in_time_is_found_behind_what_is_ignored(
+    trial: Trial, known: int, ignored: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = new_id()
+    async with running(trial.pipeline()):
+        await trial.write(*not_for_the_toy(case_id, known))
+        await eventually(has_committed(trial, known), what="the commit")
+    monkeypatch.setattr(PatientConsumer, "_commit", lambda _: asyncio.sleep(0))
+    async with running(trial.pipeline()):
+        await trial.write(*not_for_the_toy(case_id, ignored), Written(case_id))
+        await eventually(lambda: sent(trial, 1), what="the row")
+    monkeypatch.undo()
+    before = await everything(trial)
+    await restore(trial.database, {})
+
+    done = await rewound(trial)
+
+    assert (done.took_effect, done.difference.told) == (1, {})
+    assert await everything(trial) == before
+
+
+def not_for_the_toy(case_id: str, count: int) -> list[Written]:
+    """Records that the toy reads and ignores; one case is one partition."""
+    return [Written(case_id).with_header("ce_type", b"de.integrationsbuero.case.opened.v1") for _ in range(count)]
+
+
+async def test_what_told_nobody_and_was_not_committed_keeps_its_place_before_what_was_told(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = new_id()
+    silent = [Written(case_id, behaviour=TELLS_NOBODY) for _ in range(250)]
+    monkeypatch.setattr(PatientConsumer, "_commit", lambda _: asyncio.sleep(0))
+    async with running(trial.pipeline()):
+        await trial.write(Written(case_id), *silent, Written(case_id))
+        await eventually(lambda: sent(trial, 2), what="the rows")
+    monkeypatch.undo()
+    before = await everything(trial)
+    await restore(trial.database, {})
+
+    done = await rewound(trial)
+
+    assert done.took_effect == 252
+    assert await everything(trial) == before
 
 
 async def sent(trial: Trial, rows: int) -> bool:
