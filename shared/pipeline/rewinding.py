@@ -17,7 +17,7 @@ from shared.contracts import BY_EVENT, CONTRACTS
 from shared.envelope import Cause, source_of
 from shared.mongo import Database, Session, UnavailableError, translated
 from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Reaction, S, States
-from shared.pipeline.engine import Engine
+from shared.pipeline.engine import Engine, Plan
 from shared.pipeline.outbox import OUTBOX, Row, row_told
 from shared.pipeline.reading import Reader, Subscription
 from shared.pipeline.set_aside import record_id
@@ -28,7 +28,7 @@ LooseEnds = Callable[[Any], AsyncIterator[Command[S]]]
 _TAKEN_OVER: Final = "at"
 """What the engine notes on every mark. An adopted row carries it until a record leads to it again, or to the end."""
 _UNTIL_THE_END: Final = "taken_over"
-"""The index of these rows, which stands while a rewind is unfinished."""
+"""The index of these rows, which stands from the first change a rewind makes until it is finished."""
 _RECORD_BYTES: Final = 500
 _ABOUT_CASES: Final = [contract.type for contract in CONTRACTS if "case_id" in contract.event.model_fields]
 
@@ -55,7 +55,26 @@ class Difference:
 
 
 class _Retelling(Engine[S]):
-    """What was told before keeps its words and its number, and is not told again."""
+    """What was told before keeps its words and its number, and is not told again.
+
+    `noted` says that the database was found older than the bus, and that the database says so itself.
+    """
+
+    noted = False
+
+    async def _store(self, plan: Plan[S]) -> None:
+        if not (plan.is_empty or self.noted):
+            await self._note()
+        await super()._store(plan)
+
+    async def _note(self) -> None:
+        async with translated():
+            await self._database[OUTBOX].create_index(
+                [("causation_id", ASCENDING)],
+                name=_UNTIL_THE_END,
+                partialFilterExpression={_TAKEN_OVER: {"$exists": True}},
+            )
+        self.noted = True
 
     async def _journal(self, rows: list[Row], session: Session) -> None:
         outbox, ids = self._database[OUTBOX], [row["_id"] for row in rows]
@@ -86,16 +105,10 @@ class Rewinding(Generic[S]):
         self._adopted = [BY_EVENT[adoption.event].type for adoption in adoptions]
         self._loose_ends = loose_ends
 
-    async def begin(self) -> bool:
-        """Prepare; returns whether an earlier rewind did not come to its end."""
+    async def begin(self) -> None:
+        """Find out whether an earlier rewind did not come to its end; then this one goes on with it."""
         async with translated():
-            unfinished = _UNTIL_THE_END in await self._outbox.index_information()
-            await self._outbox.create_index(
-                [("causation_id", ASCENDING)],
-                name=_UNTIL_THE_END,
-                partialFilterExpression={_TAKEN_OVER: {"$exists": True}},
-            )
-        return unfinished
+            self._engine.noted = _UNTIL_THE_END in await self._outbox.index_information()
 
     async def told(self, records: Sequence[ConsumerRecord], _latest: datetime) -> list[Step[S]]:
         """What the service wrote itself among these records, as commands that take it over.
@@ -141,6 +154,8 @@ class Rewinding(Generic[S]):
 
     async def _places(self, causes: Sequence[str]) -> dict[str, tuple[datetime, int]]:
         """When something was first told because of each of these, and under which number."""
+        if not self._engine.noted:
+            return {}
         query = {"causation_id": {"$in": causes}, _TAKEN_OVER: {"$exists": True}}
         places: dict[str, tuple[datetime, int]] = {}
         async with translated():
@@ -168,8 +183,8 @@ class Rewinding(Generic[S]):
             return {row["_id"]: row["last"] async for row in found}
 
     async def tie_loose_ends(self, at_once: int) -> int:
-        """End what was under way; returns how many it were."""
-        if self._loose_ends is None:
+        """End what was under way where the database was older; returns how many it were."""
+        if self._loose_ends is None or not self._engine.noted:
             return 0
         commands = [command async for command in self._loose_ends(self._states)]
         ends = iter(commands)
@@ -179,6 +194,8 @@ class Rewinding(Generic[S]):
 
     async def finish(self) -> Difference:
         """Say what no record led to again, and take the notes of the rewind away."""
+        if not self._engine.noted:
+            return Difference({}, set())
         left = {"$match": {_TAKEN_OVER: {"$exists": True}, "type": {"$nin": self._adopted}}}
         by_stream = {"$group": {"_id": {"type": "$type", "stream": "$stream"}, "count": {"$sum": 1}}}
         told: dict[str, tuple[int, str]] = {}
