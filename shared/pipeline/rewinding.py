@@ -16,8 +16,8 @@ from pymongo import ASCENDING
 from shared.contracts import BY_EVENT, CONTRACTS
 from shared.envelope import Cause, source_of
 from shared.mongo import Database, Session, UnavailableError, translated
-from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Reaction, S, States
-from shared.pipeline.engine import Engine, Plan
+from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Reaction, Repeated, S, States
+from shared.pipeline.engine import Engine, Plan, utc_now
 from shared.pipeline.outbox import OUTBOX, Row, row_told
 from shared.pipeline.reading import Reader, Subscription
 from shared.pipeline.set_aside import record_id
@@ -173,7 +173,16 @@ class Rewinding(Generic[S]):
         outcomes, _ = await self._engine.run(commands)
         if any(isinstance(outcome, Failed) for outcome in outcomes):
             raise UnavailableError("a record could not even be set aside")
+        await self._mark_sent([outcome.mark for outcome in outcomes if isinstance(outcome, Repeated)])
         return sum(isinstance(outcome, Done) for outcome in outcomes)
+
+    async def _mark_sent(self, marks: Sequence[Mapping[str, Any]]) -> None:
+        """What the journal knows and the bus has was sent, also where the backup came before the note of it."""
+        if unsent := [mark["_id"] for mark in marks if "unsent" in mark]:
+            async with translated():
+                await self._outbox.update_many(
+                    {"_id": {"$in": unsent}}, {"$unset": {"unsent": ""}, "$set": {"sent_at": utc_now()}}
+                )
 
     async def _numbers(self, streams: set[str | None]) -> dict[str, int]:
         """The last number each of these gave to an event."""

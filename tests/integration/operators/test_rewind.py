@@ -285,6 +285,27 @@ async def sent(trial: Trial, rows: int) -> bool:
     return len(await trial.rows(sent_at={"$exists": True})) == rows
 
 
+async def test_what_was_sent_since_the_backup_is_not_sent_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    case_id = new_id()
+    monkeypatch.setattr(Publisher, "publish", lambda *_: asyncio.sleep(0))
+    async with running(trial.pipeline()):
+        await trial.write(Written(case_id))
+        await eventually(has_committed(trial, 1), what="the first commit")
+    monkeypatch.undo()
+    backup = await back_up(trial.database)
+    async with running(trial.pipeline()):
+        await trial.write(Written(case_id))
+        await eventually(has_committed(trial, 2), what="the second commit")
+        await eventually(lambda: sent(trial, 2), what="both rows")
+    before = await everything(trial)
+    await restore(trial.database, backup)
+
+    done = await rewound(trial)
+
+    assert (done.taken_over, done.took_effect) == (1, 1)
+    assert await everything(trial) == before
+
+
 async def test_what_no_record_leads_to_is_named(trial: Trial) -> None:
     lost, known = new_id(), new_id()
 
