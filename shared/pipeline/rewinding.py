@@ -84,6 +84,12 @@ class _Retelling(Engine[S]):
             await super()._journal(new, session)
 
 
+async def is_unfinished(database: Database) -> bool:
+    """Whether a rewind of this database changed something and did not come to its end."""
+    async with translated():
+        return _UNTIL_THE_END in await database[OUTBOX].index_information()
+
+
 class Rewinding(Generic[S]):
     """Brings one service's database up to what the bus tells. Every step may be repeated, also after a crash."""
 
@@ -97,6 +103,7 @@ class Rewinding(Generic[S]):
         loose_ends: LooseEnds[S] | None,
     ) -> None:
         self._source = source_of(service)
+        self._database = database
         self._outbox = database[OUTBOX]
         self._states = states
         self._engine = _Retelling(database, states)
@@ -107,8 +114,7 @@ class Rewinding(Generic[S]):
 
     async def begin(self) -> None:
         """Find out whether an earlier rewind did not come to its end; then this one goes on with it."""
-        async with translated():
-            self._engine.noted = _UNTIL_THE_END in await self._outbox.index_information()
+        self._engine.noted = await is_unfinished(self._database)
 
     async def told(self, records: Sequence[ConsumerRecord], _latest: datetime) -> list[Step[S]]:
         """What the service wrote itself among these records, as commands that take it over.

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from toy.backups import Backup, back_up, restore
 from toy.records import Written
@@ -144,6 +145,17 @@ async def test_broken_off_and_typed_again_it_comes_out_right(
     await travelled(trial, 7)
     before = await everything(trial)
     await restore(trial.database, {})
+    await broken_off(trial, transactions, monkeypatch)
+    assert await everything(trial) != before
+
+    done = await rewound(trial)
+
+    assert done.difference.told == {}
+    assert await everything(trial) == before
+
+
+async def broken_off(trial: Trial, transactions: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rewind that ends after so many transactions."""
     stored = 0
     transact = engine.transact
 
@@ -154,16 +166,28 @@ async def test_broken_off_and_typed_again_it_comes_out_right(
         stored += 1
         await transact(*args)
 
-    monkeypatch.setattr(engine, "transact", breaks_off)
-    with pytest.raises(UnavailableError):
-        await rewound(trial, batch_records=5)
-    monkeypatch.undo()
-    assert await everything(trial) != before
+    with monkeypatch.context() as breaking:
+        breaking.setattr(engine, "transact", breaks_off)
+        with pytest.raises(UnavailableError):
+            await rewound(trial, batch_records=5)
 
-    done = await rewound(trial)
 
-    assert done.difference.told == {}
-    assert await everything(trial) == before
+async def test_a_service_that_is_started_while_a_rewind_is_unfinished_says_so(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await travelled(trial, 8)
+    await restore(trial.database, {})
+    await broken_off(trial, 1, monkeypatch)
+
+    assert "rewind_unfinished" in await logged_at_start(trial)
+    await rewound(trial)
+    assert "rewind_unfinished" not in await logged_at_start(trial)
+
+
+async def logged_at_start(trial: Trial) -> list[str]:
+    with structlog.testing.capture_logs() as lines:
+        async with running(trial.pipeline()):
+            return [line["event"] for line in lines]
 
 
 def over_http(trial: Trial, case_id: str) -> Command[Tally]:
