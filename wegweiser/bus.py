@@ -101,7 +101,8 @@ class Cluster:
 async def cluster(bootstrap: str) -> AsyncIterator[Cluster]:
     """Connect; raises `KafkaError` where nobody answers."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    # Asked about offsets, the client learns of one topic at a time and waits so long before the next.
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, retry_backoff_ms=10)
     try:
         await admin.start()
         await consumer.start()

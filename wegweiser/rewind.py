@@ -133,12 +133,11 @@ async def read_again(
             for subscription in pipeline.subscriptions
             for stretch in await _read(kafka, subscription, moment, rewinding)
         ]
-        unfinished = await rewinding.begin()
+        await rewinding.begin()
         spans = [span for _, span in stretches]
         taken_over = await _run(bootstrap, written, rewinding, pipeline.batch_records, stopped)
         took_effect = await _run(bootstrap, spans, rewinding, pipeline.batch_records, stopped)
-        is_older = unfinished or taken_over or took_effect
-        ended = await rewinding.tie_loose_ends(pipeline.batch_records) if is_older else 0
+        ended = await rewinding.tie_loose_ends(pipeline.batch_records)
         difference = await rewinding.finish()
     stretches = [(group, span) for group, span in stretches if span.since < span.until]
     return Rewound(stretches, taken_over, took_effect, ended, difference)

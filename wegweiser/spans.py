@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from heapq import heapify, heappop, heapreplace
 from typing import Any, Final
 
@@ -18,8 +19,8 @@ _PATIENCE_SECONDS: Final = 1.0
 """How long to look for a record behind those a group committed; an open transaction may hide it."""
 _POLL_MILLISECONDS: Final = 200
 
-Understand = Callable[[Sequence[ConsumerRecord]], Awaitable[list[Step[Any]]]]
-"""Makes steps of the records that matter, in the same order."""
+Understand = Callable[[Sequence[ConsumerRecord], datetime], Awaitable[list[Step[Any]]]]
+"""Makes steps of the records that matter, in the same order, given the moment of the step before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,17 @@ async def merged(bootstrap: str, spans: Sequence[Span]) -> AsyncGenerator[Step[A
 
 
 class _Lane:
-    """One span, a chunk at a time."""
+    """One span, a chunk at a time.
+
+    A record behind `until` was decided before the restore if one behind it in its partition was: what lies between is
+    passed over until such a one is found, and then read once more, so that a long tail is never held in memory.
+    """
 
     def __init__(self, consumer: AIOKafkaConsumer, span: Span) -> None:
         self._consumer = consumer
         self._span = span
+        self._until = max(span.since, span.until)
+        self._latest = datetime.min.replace(tzinfo=UTC)
         self._waiting: deque[Step[Any]] = deque()
         self._ended = False
 
@@ -82,11 +89,17 @@ class _Lane:
         if not records:
             self._end()
             return
-        steps = await self._span.understand(records)
+        steps = await self._span.understand(records, self._latest)
         last_told = max((step.offset for step in steps if step.told), default=-1)
-        self._waiting += [step for step in steps if step.offset < max(self._span.until, last_told + 1)]
-        if records[-1].offset >= self._span.until > last_told:
-            self._end()
+        if last_told >= self._until:
+            passed_over, self._until = self._until, last_told + 1
+            if passed_over < records[0].offset:
+                self._consumer.seek(self._span.partition, passed_over)
+                return
+        for step in steps:
+            if step.offset < self._until:
+                self._waiting.append(step)
+                self._latest = step.at[0]
 
     async def _chunk(self) -> list[ConsumerRecord]:
         """The next records, none at the end."""

@@ -56,7 +56,7 @@ _Document = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class _Plan(Generic[S]):
+class Plan(Generic[S]):
     """What one attempt would write."""
 
     outcomes: list[Outcome[S]] = field(default_factory=list)
@@ -120,7 +120,7 @@ class Engine(Generic[S]):
             return [Failed(error)], set()
         return await self.run([command.fallback(error)])
 
-    async def _decide(self, commands: Sequence[Command[S]]) -> tuple[_Plan[S], set[str]]:
+    async def _decide(self, commands: Sequence[Command[S]]) -> tuple[Plan[S], set[str]]:
         subjects = {subject for command in commands for subject in command.subjects}
         async with translated():
             seen, known, blocked = await asyncio.gather(
@@ -132,7 +132,7 @@ class Engine(Generic[S]):
             cases = {case.id for command in commands if command.parked and (case := known.get(command.key or ""))}
             blocked |= await self._aside.blocked(cases - subjects)
         now = self._clock()
-        plan: _Plan[S] = _Plan()
+        plan: Plan[S] = Plan()
         streams: set[str] = set()
         for key, state in known.items():
             plan.ids[key] = state.id
@@ -154,7 +154,7 @@ class Engine(Generic[S]):
         return plan, streams
 
     @staticmethod
-    def _repetition(command: Command[S], seen: Mapping[_Key, _Document], plan: _Plan[S]) -> _Document | None:
+    def _repetition(command: Command[S], seen: Mapping[_Key, _Document], plan: Plan[S]) -> _Document | None:
         for mark in command.marks:
             key = (mark.collection, mark.id)
             document = seen.get(key) or plan.marks.get(key)
@@ -166,7 +166,7 @@ class Engine(Generic[S]):
         self,
         command: Command[S],
         stream: str | None,
-        plan: _Plan[S],
+        plan: Plan[S],
         streams: set[str],
         blocked: set[str],
         now: datetime,
@@ -241,7 +241,7 @@ class Engine(Generic[S]):
                 found[collection, document["_id"]] = document
         return found
 
-    async def _store(self, plan: _Plan[S]) -> None:
+    async def _store(self, plan: Plan[S]) -> None:
         if plan.is_empty:
             return
 
@@ -272,7 +272,7 @@ class Engine(Generic[S]):
             raise RefusedError("an event of the same id was told before") from error
 
     @staticmethod
-    def _raised(plan: _Plan[S], id_: str) -> S:
+    def _raised(plan: Plan[S], id_: str) -> S:
         return plan.states[id_].model_copy(update={"version": plan.loaded.get(id_, 0) + 1})
 
 
@@ -282,7 +282,7 @@ def _fault_of_one(error: Exception) -> RefusedError:
     return RefusedError(f"{type(error).__name__} in the repository")
 
 
-def _count(plan: _Plan[Any]) -> None:
+def _count(plan: Plan[Any]) -> None:
     """What was stored; what an attempt decided that lost a race, or a repetition of it, never happened."""
     for document in plan.aside.values():
         if document["state"] == OPEN:

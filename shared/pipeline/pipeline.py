@@ -18,7 +18,7 @@ from shared.pipeline.door import Door
 from shared.pipeline.engine import Engine
 from shared.pipeline.outbox import Publisher
 from shared.pipeline.reading import Reader, Subscription
-from shared.pipeline.rewinding import LooseEnds, Rewinding
+from shared.pipeline.rewinding import LooseEnds, Rewinding, is_unfinished
 from shared.pipeline.set_aside import DISCARDED, REPLAYED, SetAside, record_of
 from shared.settings import ServiceSettings
 
@@ -76,6 +76,8 @@ class Pipeline(Generic[S]):
         limit = await longest_transaction(self._database)
         if limit is not None and limit > TAKE_OVER_SECONDS:
             log.warning("slow_take_over", transaction_lifetime_limit_seconds=limit, advised=TAKE_OVER_SECONDS)
+        if await is_unfinished(self._database):
+            log.warning("rewind_unfinished", advised="stop this service and type the same `wegweiser rewind` again")
         self.door.start()  # requests need the store only; what they cause waits in the outbox
         await self.publisher.start()
         await asyncio.gather(*(consumption.start() for consumption in self._consumptions))

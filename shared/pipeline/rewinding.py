@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, Generic
 
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import ConsumerRecord
 from pymongo import ASCENDING
 
 from shared.contracts import BY_EVENT, CONTRACTS
 from shared.envelope import Cause, source_of
 from shared.mongo import Database, Session, UnavailableError, translated
-from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Reaction, S, States
-from shared.pipeline.engine import Engine
+from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Reaction, Repeated, S, States
+from shared.pipeline.engine import Engine, Plan, utc_now
 from shared.pipeline.outbox import OUTBOX, Row, row_told
 from shared.pipeline.reading import Reader, Subscription
 from shared.pipeline.set_aside import record_id
@@ -28,7 +28,7 @@ LooseEnds = Callable[[Any], AsyncIterator[Command[S]]]
 _TAKEN_OVER: Final = "at"
 """What the engine notes on every mark. An adopted row carries it until a record leads to it again, or to the end."""
 _UNTIL_THE_END: Final = "taken_over"
-"""The index of these rows, which stands while a rewind is unfinished."""
+"""The index of these rows, which stands from the first change a rewind makes until it is finished."""
 _RECORD_BYTES: Final = 500
 _ABOUT_CASES: Final = [contract.type for contract in CONTRACTS if "case_id" in contract.event.model_fields]
 
@@ -55,7 +55,26 @@ class Difference:
 
 
 class _Retelling(Engine[S]):
-    """What was told before keeps its words and its number, and is not told again."""
+    """What was told before keeps its words and its number, and is not told again.
+
+    `noted` says that the database was found older than the bus, and that the database says so itself.
+    """
+
+    noted = False
+
+    async def _store(self, plan: Plan[S]) -> None:
+        if not (plan.is_empty or self.noted):
+            await self._note()
+        await super()._store(plan)
+
+    async def _note(self) -> None:
+        async with translated():
+            await self._database[OUTBOX].create_index(
+                [("causation_id", ASCENDING)],
+                name=_UNTIL_THE_END,
+                partialFilterExpression={_TAKEN_OVER: {"$exists": True}},
+            )
+        self.noted = True
 
     async def _journal(self, rows: list[Row], session: Session) -> None:
         outbox, ids = self._database[OUTBOX], [row["_id"] for row in rows]
@@ -63,6 +82,12 @@ class _Retelling(Engine[S]):
         await outbox.update_many({"_id": {"$in": list(told)}}, {"$unset": {_TAKEN_OVER: ""}}, session=session)
         if new := [row for row in rows if row["_id"] not in told]:
             await super()._journal(new, session)
+
+
+async def is_unfinished(database: Database) -> bool:
+    """Whether a rewind of this database changed something and did not come to its end."""
+    async with translated():
+        return _UNTIL_THE_END in await database[OUTBOX].index_information()
 
 
 class Rewinding(Generic[S]):
@@ -78,6 +103,7 @@ class Rewinding(Generic[S]):
         loose_ends: LooseEnds[S] | None,
     ) -> None:
         self._source = source_of(service)
+        self._database = database
         self._outbox = database[OUTBOX]
         self._states = states
         self._engine = _Retelling(database, states)
@@ -85,20 +111,12 @@ class Rewinding(Generic[S]):
         self._adopter: Reader[S] = Reader("", adoptions, Subscription("", ""))  # takes nothing for its own
         self._adopted = [BY_EVENT[adoption.event].type for adoption in adoptions]
         self._loose_ends = loose_ends
-        self._latest: dict[TopicPartition, datetime] = {}
 
-    async def begin(self) -> bool:
-        """Prepare; returns whether an earlier rewind did not come to its end."""
-        async with translated():
-            unfinished = _UNTIL_THE_END in await self._outbox.index_information()
-            await self._outbox.create_index(
-                [("causation_id", ASCENDING)],
-                name=_UNTIL_THE_END,
-                partialFilterExpression={_TAKEN_OVER: {"$exists": True}},
-            )
-        return unfinished
+    async def begin(self) -> None:
+        """Find out whether an earlier rewind did not come to its end; then this one goes on with it."""
+        self._engine.noted = await is_unfinished(self._database)
 
-    async def told(self, records: Sequence[ConsumerRecord]) -> list[Step[S]]:
+    async def told(self, records: Sequence[ConsumerRecord], _latest: datetime) -> list[Step[S]]:
         """What the service wrote itself among these records, as commands that take it over.
 
         Each puts the event into the journal as a row that is sent, lets the case count on from its number, and does
@@ -122,19 +140,28 @@ class Rewinding(Generic[S]):
         fields = {name: value for name, value in row.items() if name != "_id"}
         return Command(row["stream"], cause, decide, marks=(Mark(OUTBOX, row["_id"], fields),))
 
-    async def read(self, subscription: Subscription, records: Sequence[ConsumerRecord]) -> list[Step[S]]:
-        """What the service reads among these records of one partition, to be decided as of when it was first."""
+    async def read(
+        self, subscription: Subscription, records: Sequence[ConsumerRecord], latest: datetime
+    ) -> list[Step[S]]:
+        """What the service reads among these records of one partition, to be decided as of when it was first.
+
+        `latest` is the moment of the step before them.
+        """
         reader = self._readers[subscription]
         commands = [(record, command) for record in records if (command := reader.command(record)) is not None]
         aside = {record.offset: record_id(record.topic, record.partition, record.offset) for record, _ in commands}
         places = await self._places([*aside.values(), *(command.cause.id for _, command in commands)])
-        return [
-            self._step(record, command, places.get(command.cause.id), places.get(aside[record.offset]))
-            for record, command in commands
-        ]
+        steps: list[Step[S]] = []
+        for record, command in commands:
+            led_to, set_aside = places.get(command.cause.id), places.get(aside[record.offset])
+            steps.append(_step(record, command, led_to, set_aside, latest))
+            latest = steps[-1].at[0]
+        return steps
 
     async def _places(self, causes: Sequence[str]) -> dict[str, tuple[datetime, int]]:
         """When something was first told because of each of these, and under which number."""
+        if not self._engine.noted:
+            return {}
         query = {"causation_id": {"$in": causes}, _TAKEN_OVER: {"$exists": True}}
         places: dict[str, tuple[datetime, int]] = {}
         async with translated():
@@ -142,26 +169,6 @@ class Rewinding(Generic[S]):
                 place = (row["time"], row["sequence"])
                 places[row["causation_id"]] = min(place, places.get(row["causation_id"], place))
         return places
-
-    def _step(
-        self,
-        record: ConsumerRecord,
-        command: Command[S],
-        led_to: tuple[datetime, int] | None,
-        aside: tuple[datetime, int] | None,
-    ) -> Step[S]:
-        """A record nothing is known to have followed from comes where it was written, but behind those before it.
-
-        One that was set aside and replayed later comes where it was set aside, or it would hold up its partition.
-        """
-        partition = TopicPartition(record.topic, record.partition)
-        written = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-        told = [place for place in (led_to, aside) if place]
-        at = min(told, default=(max(written, self._latest.get(partition, written)), 0))
-        self._latest[partition] = at[0]
-        moment = led_to[0] if led_to else at[0]
-        again = replace(command, decide=lambda state, _now: command.decide(state, moment))
-        return Step(at, again, record.offset, _size(record), told=bool(told))
 
     async def run(self, steps: Sequence[Step[S]]) -> int:
         """Let a batch take effect, in this order; returns how many did. Raises `UnavailableError`."""
@@ -172,7 +179,16 @@ class Rewinding(Generic[S]):
         outcomes, _ = await self._engine.run(commands)
         if any(isinstance(outcome, Failed) for outcome in outcomes):
             raise UnavailableError("a record could not even be set aside")
+        await self._mark_sent([outcome.mark for outcome in outcomes if isinstance(outcome, Repeated)])
         return sum(isinstance(outcome, Done) for outcome in outcomes)
+
+    async def _mark_sent(self, marks: Sequence[Mapping[str, Any]]) -> None:
+        """What the journal knows and the bus has was sent, also where the backup came before the note of it."""
+        if unsent := [mark["_id"] for mark in marks if "unsent" in mark]:
+            async with translated():
+                await self._outbox.update_many(
+                    {"_id": {"$in": unsent}}, {"$unset": {"unsent": ""}, "$set": {"sent_at": utc_now()}}
+                )
 
     async def _numbers(self, streams: set[str | None]) -> dict[str, int]:
         """The last number each of these gave to an event."""
@@ -182,8 +198,8 @@ class Rewinding(Generic[S]):
             return {row["_id"]: row["last"] async for row in found}
 
     async def tie_loose_ends(self, at_once: int) -> int:
-        """End what was under way; returns how many it were."""
-        if self._loose_ends is None:
+        """End what was under way where the database was older; returns how many it were."""
+        if self._loose_ends is None or not self._engine.noted:
             return 0
         commands = [command async for command in self._loose_ends(self._states)]
         ends = iter(commands)
@@ -193,6 +209,8 @@ class Rewinding(Generic[S]):
 
     async def finish(self) -> Difference:
         """Say what no record led to again, and take the notes of the rewind away."""
+        if not self._engine.noted:
+            return Difference({}, set())
         left = {"$match": {_TAKEN_OVER: {"$exists": True}, "type": {"$nin": self._adopted}}}
         by_stream = {"$group": {"_id": {"type": "$type", "stream": "$stream"}, "count": {"$sum": 1}}}
         told: dict[str, tuple[int, str]] = {}
@@ -209,6 +227,25 @@ class Rewinding(Generic[S]):
             )
             await self._outbox.drop_index(_UNTIL_THE_END)
         return Difference(told, lost)
+
+
+def _step(
+    record: ConsumerRecord,
+    command: Command[S],
+    led_to: tuple[datetime, int] | None,
+    aside: tuple[datetime, int] | None,
+    latest: datetime,
+) -> Step[S]:
+    """A record nothing is known to have followed from comes where it was written, but behind those before it.
+
+    One that was set aside and replayed later comes where it was set aside, or it would hold up its partition.
+    """
+    written = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    told = [place for place in (led_to, aside) if place]
+    at = min(told, default=(max(written, latest), 0))
+    moment = led_to[0] if led_to else at[0]
+    again = replace(command, decide=lambda state, _now: command.decide(state, moment))
+    return Step(at, again, record.offset, _size(record), told=bool(told))
 
 
 def _counting_on(state: S, number: int) -> S:

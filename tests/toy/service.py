@@ -18,7 +18,8 @@ from shared.pipeline.states import MongoStates
 from shared.settings import ServiceSettings
 
 CASES: Final = "cases"
-PLAIN, TELLS_TWO, RAISES, TOO_LARGE = "uk", "two", "bad", "big"
+PLAIN, TELLS_TWO, TELLS_NOBODY, RAISES, TOO_LARGE = "uk", "two", "nil", "bad", "big"
+_HOW_MANY: Final = {TELLS_TWO: 2, TELLS_NOBODY: 0}
 HUGE: Final = 10**30
 
 
@@ -53,7 +54,7 @@ class Names:
 
 
 class Counting:
-    """The decision: one more effect, told to one partner or to two."""
+    """The decision: one more effect, told to one partner, to two or to nobody."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -72,7 +73,7 @@ class Counting:
                 "changed_at": now,
             }
         )
-        partners = [self._names.partner, self._names.second_partner][: 2 if behaviour == TELLS_TWO else 1]
+        partners = [self._names.partner, self._names.second_partner][: _HOW_MANY.get(behaviour, 1)]
         return Decision(after, tuple(told(partner, event.case_id) for partner in partners))
 
 

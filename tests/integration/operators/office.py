@@ -3,7 +3,7 @@ the test's own."""
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -228,13 +228,13 @@ class Office:
         """Which appointment holds a seat, and when."""
         return sorted([(row["_id"], row["starts_at"]) async for row in self.client["scheduling"]["allocations"].find()])
 
-    async def told(self) -> dict[str, dict[str, set[bytes]]]:
-        """Everything on the bus: by type and id, the different contents it was told with."""
-        found: dict[str, dict[str, set[bytes]]] = defaultdict(lambda: defaultdict(set))
+    async def told(self) -> dict[str, dict[str, Counter[bytes]]]:
+        """Everything on the bus: by type and id, the different contents it was told with, and how often each."""
+        found: dict[str, dict[str, Counter[bytes]]] = defaultdict(lambda: defaultdict(Counter))
         for record in await self._records():
             headers = dict(record.headers)
             content = json.dumps([record.topic, record.key.decode(), headers.get("ce_sequence", b"").decode()]).encode()
-            found[headers["ce_type"].decode()][headers["ce_id"].decode()].add(content + record.value)
+            found[headers["ce_type"].decode()][headers["ce_id"].decode()][content + record.value] += 1
         return found
 
     async def _records(self) -> list[ConsumerRecord]:

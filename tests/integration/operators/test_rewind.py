@@ -9,10 +9,11 @@ from random import Random
 from typing import Any
 
 import pytest
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from toy.backups import Backup, back_up, restore
 from toy.records import Written
-from toy.service import RAISES, TELLS_TWO, Tally, pipeline, subscription, told
+from toy.service import RAISES, TELLS_NOBODY, TELLS_TWO, Tally, pipeline, subscription, told
 from toy.trial import Trial, eventually, ids_of, running
 from typing_commands import Typed
 
@@ -144,6 +145,17 @@ async def test_broken_off_and_typed_again_it_comes_out_right(
     await travelled(trial, 7)
     before = await everything(trial)
     await restore(trial.database, {})
+    await broken_off(trial, transactions, monkeypatch)
+    assert await everything(trial) != before
+
+    done = await rewound(trial)
+
+    assert done.difference.told == {}
+    assert await everything(trial) == before
+
+
+async def broken_off(trial: Trial, transactions: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rewind that ends after so many transactions."""
     stored = 0
     transact = engine.transact
 
@@ -154,16 +166,28 @@ async def test_broken_off_and_typed_again_it_comes_out_right(
         stored += 1
         await transact(*args)
 
-    monkeypatch.setattr(engine, "transact", breaks_off)
-    with pytest.raises(UnavailableError):
-        await rewound(trial, batch_records=5)
-    monkeypatch.undo()
-    assert await everything(trial) != before
+    with monkeypatch.context() as breaking:
+        breaking.setattr(engine, "transact", breaks_off)
+        with pytest.raises(UnavailableError):
+            await rewound(trial, batch_records=5)
 
-    done = await rewound(trial)
 
-    assert done.difference.told == {}
-    assert await everything(trial) == before
+async def test_a_service_that_is_started_while_a_rewind_is_unfinished_says_so(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await travelled(trial, 8)
+    await restore(trial.database, {})
+    await broken_off(trial, 1, monkeypatch)
+
+    assert "rewind_unfinished" in await logged_at_start(trial)
+    await rewound(trial)
+    assert "rewind_unfinished" not in await logged_at_start(trial)
+
+
+async def logged_at_start(trial: Trial) -> list[str]:
+    with structlog.testing.capture_logs() as lines:
+        async with running(trial.pipeline()):
+            return [line["event"] for line in lines]
 
 
 def over_http(trial: Trial, case_id: str) -> Command[Tally]:
@@ -235,8 +259,75 @@ async def test_what_was_handled_but_not_committed_in_time_is_read_as_well(
     assert await trial.aside() == []
 
 
+@pytest.mark.parametrize(("known", "ignored"), [(0, 250), (199, 1)])
+async def test_what_was_not_committed_in_time_is_found_behind_what_is_ignored(
+    trial: Trial, known: int, ignored: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = new_id()
+    async with running(trial.pipeline()):
+        await trial.write(*not_for_the_toy(case_id, known))
+        await eventually(has_committed(trial, known), what="the commit")
+    monkeypatch.setattr(PatientConsumer, "_commit", lambda _: asyncio.sleep(0))
+    async with running(trial.pipeline()):
+        await trial.write(*not_for_the_toy(case_id, ignored), Written(case_id))
+        await eventually(lambda: sent(trial, 1), what="the row")
+    monkeypatch.undo()
+    before = await everything(trial)
+    await restore(trial.database, {})
+
+    done = await rewound(trial)
+
+    assert (done.took_effect, done.difference.told) == (1, {})
+    assert await everything(trial) == before
+
+
+def not_for_the_toy(case_id: str, count: int) -> list[Written]:
+    """Records that the toy reads and ignores; one case is one partition."""
+    return [Written(case_id).with_header("ce_type", b"de.integrationsbuero.case.opened.v1") for _ in range(count)]
+
+
+async def test_what_told_nobody_and_was_not_committed_keeps_its_place_before_what_was_told(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = new_id()
+    silent = [Written(case_id, behaviour=TELLS_NOBODY) for _ in range(250)]
+    monkeypatch.setattr(PatientConsumer, "_commit", lambda _: asyncio.sleep(0))
+    async with running(trial.pipeline()):
+        await trial.write(Written(case_id), *silent, Written(case_id))
+        await eventually(lambda: sent(trial, 2), what="the rows")
+    monkeypatch.undo()
+    before = await everything(trial)
+    await restore(trial.database, {})
+
+    done = await rewound(trial)
+
+    assert done.took_effect == 252
+    assert await everything(trial) == before
+
+
 async def sent(trial: Trial, rows: int) -> bool:
     return len(await trial.rows(sent_at={"$exists": True})) == rows
+
+
+async def test_what_was_sent_since_the_backup_is_not_sent_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    case_id = new_id()
+    monkeypatch.setattr(Publisher, "publish", lambda *_: asyncio.sleep(0))
+    async with running(trial.pipeline()):
+        await trial.write(Written(case_id))
+        await eventually(has_committed(trial, 1), what="the first commit")
+    monkeypatch.undo()
+    backup = await back_up(trial.database)
+    async with running(trial.pipeline()):
+        await trial.write(Written(case_id))
+        await eventually(has_committed(trial, 2), what="the second commit")
+        await eventually(lambda: sent(trial, 2), what="both rows")
+    before = await everything(trial)
+    await restore(trial.database, backup)
+
+    done = await rewound(trial)
+
+    assert (done.taken_over, done.took_effect) == (1, 1)
+    assert await everything(trial) == before
 
 
 async def test_what_no_record_leads_to_is_named(trial: Trial) -> None:

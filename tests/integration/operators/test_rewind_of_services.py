@@ -11,6 +11,8 @@ from toy.backups import Backup, back_up, restore
 from typing_commands import Typed
 
 from deploy.backends import Backends
+from shared.mongo import UnavailableError
+from shared.pipeline.rewinding import Rewinding
 
 SETTLED = "de.integrationsbuero.message.settled.v1"
 SEED = 11
@@ -96,7 +98,9 @@ async def test_a_mail_that_may_have_gone_out_is_not_sent_again(office: Office, t
     assert all(b'"outcome":"unknown"' in content for content in contents)
 
 
-async def test_without_a_restore_a_mail_that_waits_goes_out(office: Office, typed: Typed) -> None:
+async def test_without_a_restore_a_mail_that_waits_goes_out_also_after_a_rewind_was_broken_off(
+    office: Office, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     office.mailboxes.away = True
     async with office.running():
         await office.open_case()
@@ -106,6 +110,9 @@ async def test_without_a_restore_a_mail_that_waits_goes_out(office: Office, type
         await office.travel(0)
     assert not office.mailboxes.mails
 
+    with monkeypatch.context() as breaking:
+        breaking.setattr(Rewinding, "tie_loose_ends", breaks_off)
+        assert (await typed("rewind", "notify", "--to", "2017-01-09T00:00Z")).exit_code != 0
     said = (await typed("rewind", "notify", "--to", "2017-01-09T00:00Z")).stdout
     office.mailboxes.away = False
     async with office.running():
@@ -113,6 +120,10 @@ async def test_without_a_restore_a_mail_that_waits_goes_out(office: Office, type
 
     assert "nothing was missing" in said
     assert office.mailboxes.mails
+
+
+async def breaks_off(*_: object) -> int:
+    raise UnavailableError("broken off")
 
 
 async def test_cases_that_intake_took_in_since_the_backup_are_named(office: Office, typed: Typed) -> None:
