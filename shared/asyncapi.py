@@ -132,8 +132,7 @@ def _message(service: str, contract: Contract) -> Node:
 
 
 def _headers(service: str, contract: Contract) -> Node:
-    """The headers of a record in binary mode. A partner owes the least that CloudEvents asks for; what belongs to no
-    case has no place in an order."""
+    """The headers of a record in binary mode. A partner owes the least that CloudEvents asks for."""
     is_partners = contract.publisher == _PARTNER
     publisher = service if contract.publisher == _EVERY_SERVICE else contract.publisher
     properties = {
@@ -145,7 +144,7 @@ def _headers(service: str, contract: Contract) -> Node:
         "ce_time": _text(format="date-time"),
         "ce_dataschema": _text(const=contract.schema),
         "content-type": _text(const="application/json"),
-        **({} if contract.apart else {"ce_sequence": _text(pattern="^[0-9]{1,18}$")}),
+        "ce_sequence": _text(const="0") if contract.apart else _text(pattern="^[0-9]{1,18}$"),
         "ce_correlationid": _text(pattern=UUID_PATTERN),
         "ce_causationid": _text(pattern=UUID_PATTERN),
         "ce_traceparent": _text(pattern=TRACEPARENT.pattern),

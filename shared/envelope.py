@@ -96,8 +96,7 @@ class UnreadableError(Exception):
 
 
 def headers_of(row: dict[str, Any], source: str) -> list[tuple[str, bytes]]:
-    """The headers of an outbox row; without a number where its event has none."""
-    number = [("ce_sequence", str(row["sequence"]).encode())] if row["sequence"] else []
+    """The headers of an outbox row."""
     return [
         ("ce_specversion", b"1.0"),
         ("ce_id", row["_id"].encode()),
@@ -107,7 +106,7 @@ def headers_of(row: dict[str, Any], source: str) -> list[tuple[str, bytes]]:
         ("ce_time", rfc3339(row["time"]).encode()),
         ("ce_dataschema", schema_of(row["type"]).encode()),
         ("content-type", b"application/json"),
-        *number,
+        ("ce_sequence", str(row["sequence"]).encode()),
         ("ce_correlationid", row["correlation_id"].encode()),
         ("ce_causationid", row["causation_id"].encode()),
         ("ce_traceparent", row["traceparent"].encode()),

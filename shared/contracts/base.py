@@ -73,7 +73,7 @@ class Contract:
     """Binds an event to its CloudEvents type and its topic.
 
     `topic` may hold `{partner_id}` or `{service}`, filled from the event; `subject` names the field that is the key.
-    An event `apart` is about a record and belongs to no case: it has no place in an order and no `ce_sequence`.
+    An event `apart` is about a record and belongs to no case: it has no place in an order, and its `ce_sequence` is 0.
     """
 
     event: type[Event]

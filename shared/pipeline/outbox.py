@@ -73,7 +73,7 @@ def row_told(record: ConsumerRecord, source: str) -> Row | None:
         return {
             "_id": found["ce_id"],
             "stream": getattr(event, "case_id", found["ce_subject"]),
-            "sequence": int(found.get("ce_sequence", 0)),
+            "sequence": int(found["ce_sequence"]),
             "topic": record.topic,
             "subject": found["ce_subject"],
             "type": found["ce_type"],

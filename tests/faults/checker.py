@@ -88,7 +88,7 @@ def bus_violated(topic: str, records: Sequence[ConsumerRecord], rows: Sequence[R
                 found.append(f"{topic}: {id_} was repeated with another content")
             continue
         first[id_] = record
-        if "ce_sequence" not in headers:  # no order is promised
+        if headers["ce_sequence"] == b"0":  # no order is promised
             continue
         number = int(headers["ce_sequence"])
         if number <= last.get(subject, 0):

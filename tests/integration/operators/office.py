@@ -233,7 +233,7 @@ class Office:
         found: dict[str, dict[str, Counter[bytes]]] = defaultdict(lambda: defaultdict(Counter))
         for record in await self._records():
             headers = dict(record.headers)
-            content = json.dumps([record.topic, record.key.decode(), headers.get("ce_sequence", b"").decode()]).encode()
+            content = json.dumps([record.topic, record.key.decode(), headers["ce_sequence"].decode()]).encode()
             found[headers["ce_type"].decode()][headers["ce_id"].decode()][content + record.value] += 1
         return found
 
