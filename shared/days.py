@@ -3,7 +3,8 @@
 The holidays are those of section 1 of the Hessisches Feiertagsgesetz.
 """
 
-from datetime import date, datetime, timedelta
+from collections.abc import Set
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -25,12 +26,28 @@ def is_holiday(day: date) -> bool:
     return day in _holidays(day.year)
 
 
-def working_days_after(day: date, count: int) -> date:
-    """The last of `count` working days that begin after `day`: Monday to Friday without Hesse's public holidays."""
+def end_of(day: date) -> datetime:
+    """The moment a day is over in the district, in UTC; days are 23 to 25 hours long."""
+    return datetime.combine(day + timedelta(days=1), time(), LOCAL).astimezone(UTC)
+
+
+def is_working_day(day: date, closed: Set[date] = frozenset()) -> bool:
+    """Monday to Friday without Hesse's public holidays and the days an institution is closed."""
+    return day.weekday() < _SATURDAY and day not in closed and not is_holiday(day)
+
+
+def working_days_after(day: date, count: int, closed: Set[date] = frozenset()) -> date:
+    """The last of `count` working days that begin after `day`."""
     while count:
         day += timedelta(days=1)
-        count -= day.weekday() < _SATURDAY and not is_holiday(day)
+        count -= is_working_day(day, closed)
     return day
+
+
+def working_days_left(day: date, last: date, closed: Set[date] = frozenset()) -> int:
+    """How many working days there are from `day` to `last`, both included."""
+    days = (day + timedelta(days=number) for number in range((last - day).days + 1))
+    return sum(is_working_day(each, closed) for each in days)
 
 
 @cache

@@ -65,7 +65,13 @@ def partner_topics(partner_id: str) -> tuple[Topic, Topic]:
 
 def topics_for(partners: Iterable[str]) -> list[Topic]:
     """Everything the platform needs with these partners."""
-    own = ("intake.cases.v1", "routing.referrals.v1", "scheduling.appointments.v1", "notify.messages.v1")
+    own = (
+        "intake.cases.v1",
+        "routing.referrals.v1",
+        "routing.alerts.v1",
+        "scheduling.appointments.v1",
+        "notify.messages.v1",
+    )
     return [
         *(Topic(name) for name in own),
         *(topic for partner in partners for topic in partner_topics(partner)),

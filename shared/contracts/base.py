@@ -29,10 +29,13 @@ ServiceName = Annotated[str, StringConstraints(pattern=PARTNER_PATTERN)]
 AgreementVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
 PlaceId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
+SheetId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]  # ISO 639-1 or 639-3
 TopicName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.-]{1,120}$")]
 Partition = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Offset = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Weeks = Annotated[int, Field(ge=0, le=104)]
+Places = Annotated[int, Field(ge=0, le=10_000)]
 Minutes = Annotated[int, Field(ge=1, le=24 * 60)]
 Instant = AwareDatetime
 Day = date

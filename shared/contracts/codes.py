@@ -21,10 +21,11 @@ class Concern(StrEnum):
     MONEY_MANAGEMENT = "money_management"
     APPLICATION_HELP = "application_help"
     GENERAL = "general"
+    SELF_HELP = "self_help"
 
 
 class SubTopic(StrEnum):
-    """What a general concern is about."""
+    """What a general concern is about, or a question that an information sheet answers."""
 
     AUTHORITIES = "authorities"
     FAMILY = "family"
@@ -64,6 +65,17 @@ class AgeBand(StrEnum):
     UNKNOWN = "unknown"
 
 
+class TargetGroup(StrEnum):
+    """A group that a counselling service may be made for; said by the sender, never derived from anything."""
+
+    NEWCOMER = "newcomer"
+    EU_CITIZEN = "eu_citizen"
+    RESETTLER = "resettler"
+    REFUGEE = "refugee"
+    SINGLE_PARENT = "single_parent"
+    UNACCOMPANIED_MINOR = "unaccompanied_minor"
+
+
 class Urgency(StrEnum):
     NORMAL = "normal"
     SOON = "soon"
@@ -90,14 +102,50 @@ class LegalBasisKind(StrEnum):
 
 
 class ReferralState(StrEnum):
-    """Where a referral stands; the thin flow's part of the life cycle."""
+    """Where a referral stands (DESIGN section 6).
 
-    OFFERED = "offered"
+    `held` waits for other concerns of the case and ends as `released`; `informed` was answered by a sheet at once.
+    """
+
+    HELD = "held"
+    RELEASED = "released"
+    INFORMED = "informed"
     CLEARING = "clearing"
+    CLOSED = "closed"
+    OFFERED = "offered"
     ACCEPTED = "accepted"
     DECLINED = "declined"
+    EXPIRED = "expired"
+    WAITING = "waiting"
     SCHEDULED = "scheduled"
+    IN_SERVICE = "in_service"
+    ON_HOLD = "on_hold"
+    HANDED_ON = "handed_on"
+    COMPLETED = "completed"
+    FAILED = "failed"
     WITHDRAWN = "withdrawn"
+    CANCELLED = "cancelled"
+
+
+class CaseState(StrEnum):
+    """How far the concerns of a case are: none, some or all of them have come to an end."""
+
+    OPEN = "open"
+    PARTLY_SETTLED = "partly_settled"
+    SETTLED = "settled"
+    WITHDRAWN = "withdrawn"
+
+
+class Actor(StrEnum):
+    """Who moved a referral. `clock` is a deadline, `agreement` a decision of the rules."""
+
+    AGREEMENT = "agreement"
+    PARTNER = "partner"
+    OFFICE = "office"
+    PERSON = "person"
+    SENDER = "sender"
+    CLOCK = "clock"
+    SCHEDULING = "scheduling"
 
 
 class DeclineReason(StrEnum):
@@ -110,6 +158,82 @@ class DeclineReason(StrEnum):
     OTHER = "other"
 
 
+class ClarificationTopic(StrEnum):
+    """What a partner asks back; the answer itself is given by word of mouth, it may hold anything."""
+
+    DOCUMENTS = "documents"
+    ELIGIBILITY = "eligibility"
+    LANGUAGE = "language"
+    CONTACT = "contact"
+    AVAILABILITY = "availability"
+    OTHER = "other"
+
+
+class PauseReason(StrEnum):
+    WAITING_FOR_AUTHORITY = "waiting_for_authority"
+    WAITING_FOR_COURSE = "waiting_for_course"
+    CLIENT_AWAY = "client_away"
+    ILLNESS = "illness"
+    OTHER = "other"
+
+
+class HandOnReason(StrEnum):
+    OUT_OF_AGREEMENT = "out_of_agreement"
+    CHANGED_NEED = "changed_need"
+    LANGUAGE = "language"
+    MOVED = "moved"
+    CAPACITY = "capacity"
+    OTHER = "other"
+
+
+class ServiceOutcome(StrEnum):
+    HELPED = "helped"
+    PARTLY_HELPED = "partly_helped"
+    NOT_HELPED = "not_helped"
+    STOPPED_BY_CLIENT = "stopped_by_client"
+
+
+class FailureReason(StrEnum):
+    UNREACHABLE = "unreachable"
+    DID_NOT_COME = "did_not_come"
+    MOVED_AWAY = "moved_away"
+    OTHER = "other"
+
+
+class UnscheduledReason(StrEnum):
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+
+
+class AssignmentReason(StrEnum):
+    """Why the office asks a partner that no rule named."""
+
+    AGREED_BY_PHONE = "agreed_by_phone"
+    AGE_CLARIFIED = "age_clarified"
+    NEED_CLARIFIED = "need_clarified"
+    LANGUAGE = "language"
+    CAPACITY_FOUND = "capacity_found"
+    OTHER = "other"
+
+
+class ClosingReason(StrEnum):
+    """Why the office ends a task without a partner."""
+
+    DONE_BY_OFFICE = "done_by_office"
+    NO_OFFER = "no_offer"
+    NOT_WANTED = "not_wanted"
+    UNREACHABLE = "unreachable"
+    NOT_COMPETENT = "not_competent"
+    OTHER = "other"
+
+
+class CapacityStatus(StrEnum):
+    AVAILABLE = "available"
+    LIMITED = "limited"
+    WAITING_LIST = "waiting_list"
+    NONE = "none"
+
+
 class UnplacedReason(StrEnum):
     """Why nobody could be asked."""
 
@@ -119,16 +243,26 @@ class UnplacedReason(StrEnum):
     NO_LEGAL_BASIS = "no_legal_basis"
     EXCLUDED_BY_WISH = "excluded_by_wish"
     ALL_ASKED = "all_asked"
+    NO_CAPACITY = "no_capacity"
 
 
 class RejectionReason(StrEnum):
-    """What was wrong with a partner's reply. Unknown and foreign referrals get the same answer."""
+    """What was wrong with a partner's reply. Unknown and foreign referrals get the same answer.
+
+    `too_late` answers a reopening, the last four a hand-on, a report of capacity or a date.
+    """
 
     UNREADABLE = "unreadable"
     INVALID = "invalid"
     UNKNOWN_TYPE = "unknown_type"
     UNKNOWN_REFERRAL = "unknown_referral"
     WRONG_STATE = "wrong_state"
+    TOO_LATE = "too_late"
+    FROM_THE_FUTURE = "from_the_future"
+    NOT_IN_AGREEMENT = "not_in_agreement"
+    NO_LEGAL_BASIS = "no_legal_basis"
+    ALREADY_ASKED = "already_asked"
+    IN_THE_PAST = "in_the_past"
 
 
 class WithdrawalReason(StrEnum):

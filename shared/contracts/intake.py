@@ -12,6 +12,7 @@ from shared.contracts.codes import (
     Municipality,
     Need,
     SubTopic,
+    TargetGroup,
     Urgency,
     WithdrawalReason,
 )
@@ -20,13 +21,15 @@ TOPIC = "intake.cases.v1"
 
 
 class ConcernFacts(Facts):
-    """One concern of one person of the case."""
+    """One concern of one person of the case. `after` names concerns of the case that have to be settled before."""
 
     concern_id: ConcernId
     code: Concern
     sub_topic: SubTopic | None = None
     person_id: PersonId
     age_band: AgeBand
+    target_groups: tuple[TargetGroup, ...] = ()
+    after: Annotated[tuple[ConcernId, ...], Field(max_length=50)] = ()
 
 
 class LegalBasis(Facts):
@@ -49,6 +52,7 @@ class CaseFacts(Event):
     urgency: Urgency
     legal_basis: LegalBasis
     excluded_partners: tuple[PartnerId, ...] = ()
+    preferred_partners: tuple[PartnerId, ...] = ()
     needs: tuple[Need, ...] = ()
     concerns: Annotated[tuple[ConcernFacts, ...], Field(min_length=1, max_length=50)]
 

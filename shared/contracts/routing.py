@@ -12,6 +12,7 @@ from shared.contracts.base import (
     Day,
     Event,
     Facts,
+    Id,
     Instant,
     Language,
     Minutes,
@@ -22,27 +23,41 @@ from shared.contracts.base import (
     PlaceId,
     ReferralId,
     RuleId,
+    SheetId,
 )
 from shared.contracts.codes import (
     AgeBand,
     AppointmentMode,
+    CaseState,
+    ClarificationTopic,
+    ClosingReason,
     Concern,
     DeclineReason,
+    FailureReason,
+    HandOnReason,
+    Municipality,
     Need,
+    PauseReason,
     ReferralState,
     RejectionReason,
+    ServiceOutcome,
     SubTopic,
     UnplacedReason,
+    UnscheduledReason,
     Urgency,
     WithdrawalReason,
 )
 
 TOPIC = "routing.referrals.v1"
 PARTNER_TOPIC = "partner.{partner_id}.referrals.v1"
+ALERTS = "routing.alerts.v1"
 
 
 class Standing(Facts):
-    """Where one referral of a case stands; without a partner it is with the office."""
+    """Where one referral of a case stands; without a partner it is with the office.
+
+    `overdue` says that its partner let the time to respond pass, `sheet` is what answered it.
+    """
 
     referral_id: ReferralId
     partner_id: PartnerId | None = None
@@ -50,12 +65,16 @@ class Standing(Facts):
     concerns: tuple[ConcernId, ...]
     since: Instant
     appointment_at: Instant | None = None
+    overdue: bool = False
+    outcome: ServiceOutcome | None = None
+    sheet: SheetId | None = None
 
 
 class CaseProgressed(Event):
     """Where all referrals of a case stand now; each one replaces the one before."""
 
     case_id: CaseId
+    state: CaseState = CaseState.OPEN
     standings: Annotated[tuple[Standing, ...], Field(max_length=200)]
 
 
@@ -66,6 +85,62 @@ class ReferralUnplaced(Event):
     referral_id: ReferralId
     concerns: Annotated[tuple[ConcernId, ...], Field(min_length=1)]
     reason: UnplacedReason
+
+
+class ReferralClosedUnmet(Event):
+    """The office ended the task: no partner takes these concerns."""
+
+    case_id: CaseId
+    referral_id: ReferralId
+    concerns: Annotated[tuple[ConcernId, ...], Field(min_length=1)]
+    reason: ClosingReason
+
+
+class ReferralHeld(Event):
+    """These concerns wait until others of the case are settled."""
+
+    case_id: CaseId
+    referral_id: ReferralId
+    concerns: Annotated[tuple[ConcernId, ...], Field(min_length=1)]
+    after: Annotated[tuple[ConcernId, ...], Field(min_length=1)]
+
+
+class ReferralReleased(Event):
+    """What these concerns waited for is settled; they are placed now."""
+
+    case_id: CaseId
+    referral_id: ReferralId
+
+
+class ReferralInformed(Event):
+    """An information sheet answers these concerns; nobody has to be asked."""
+
+    case_id: CaseId
+    referral_id: ReferralId
+    person_id: PersonId
+    concerns: Annotated[tuple[ConcernId, ...], Field(min_length=1)]
+    sheet: SheetId
+    languages: tuple[Language, ...]
+
+
+class CoverageGapFound(Event):
+    """For want of a taker a concern went to the office's clearing. `gap_id` is the same for the same field, town and
+    language, the first that the person speaks."""
+
+    gap_id: Id
+    code: Concern
+    municipality: Municipality
+    language: Language | None = None
+    reason: UnplacedReason
+    agreement: AgreementVersion | None = None
+
+
+class AgreementEnding(Event):
+    """The term ends in so many days, and no other follows; 0 on the day after its last."""
+
+    agreement: AgreementVersion
+    valid_to: Day
+    days_left: Annotated[int, Field(ge=0, le=366)]
 
 
 class OfferedConcern(Facts):
@@ -123,17 +198,113 @@ class ReferralScheduled(PartnerEvent):
     mode: AppointmentMode
 
 
+class ReferralRescheduled(ReferralScheduled):
+    """Another appointment took the place of the one before."""
+
+
+class ReferralUnscheduled(PartnerEvent):
+    """The appointment fell through; the referral waits for another one."""
+
+    appointment_id: AppointmentId
+    reason: UnscheduledReason
+
+
+class ReferralOverdue(PartnerEvent):
+    """The time to respond has passed; on `expires_on`, the last day of grace, the offer ends."""
+
+    expires_on: Day
+
+
+class ReferralExpired(PartnerEvent):
+    """The partner did not answer in time; its concerns are routed again."""
+
+
+class ClarificationRequested(PartnerEvent):
+    """The partner's question took effect; it is to be answered by the end of `answer_by`."""
+
+    topic: ClarificationTopic
+    answer_by: Day
+
+
+class ClarificationAnswered(PartnerEvent):
+    """The partner's question was answered. `respond_by` is its new last day to respond, where it has yet to."""
+
+    respond_by: Day | None = None
+
+
+class ClarificationExpired(PartnerEvent):
+    """Nobody answered the partner's question; the referral goes on as before it."""
+
+    respond_by: Day | None = None
+
+
+class ServiceStarted(PartnerEvent):
+    """The service began."""
+
+
+class ServicePaused(PartnerEvent):
+    """The service rests until it is looked at again on `review_on`."""
+
+    reason: PauseReason
+    review_on: Day
+
+
+class ServiceReviewDue(PartnerEvent):
+    """The resting service is to be looked at; if nothing is decided, again on `review_on`."""
+
+    review_on: Day
+
+
+class ServiceResumed(PartnerEvent):
+    """The service goes on."""
+
+
+class ReferralHandedOn(PartnerEvent):
+    """The partner gave the referral away; what follows is another referral."""
+
+    reason: HandOnReason
+
+
+class ReferralCompleted(PartnerEvent):
+    """The service came to its end; until the end of `reopen_until` it may be taken up again."""
+
+    outcome: ServiceOutcome
+    reopen_until: Day
+
+
+class ReferralFailed(PartnerEvent):
+    """The service could not be given to its end; until the end of `reopen_until` it may be taken up again."""
+
+    reason: FailureReason
+    reopen_until: Day
+
+
+class ReferralReopened(PartnerEvent):
+    """The service is taken up again."""
+
+
 class ReferralWithdrawn(PartnerEvent):
-    """The case was taken back: nothing more is to be done."""
+    """The person took the case back: nothing more is to be done."""
+
+    reason: WithdrawalReason
+
+
+class ReferralCancelled(PartnerEvent):
+    """The sender took the case back, or the partner may no longer have it: nothing more is to be done."""
 
     reason: WithdrawalReason
 
 
 class ReplyRejected(Event):
-    """A reply had no effect. `rejection_id` follows from the reply's coordinates in the partner's reply topic."""
+    """A reply had no effect. `rejection_id` follows from the reply's coordinates in the partner's reply topic.
+
+    Where a referral of the partner's own is in the wrong `state`, `expected` names the states the reply fits.
+    """
 
     partner_id: PartnerId
     rejection_id: ReferralId
     partition: Partition
     offset: Offset
     reason: RejectionReason
+    state: ReferralState | None = None
+    expected: tuple[ReferralState, ...] = ()

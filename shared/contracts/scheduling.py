@@ -43,6 +43,21 @@ class AppointmentCancelled(AppointmentEvent):
     reason: CancellationReason
 
 
+class AppointmentRescheduled(AppointmentEvent):
+    """Another slot took the place of the one before; `appointment_id` names the new one."""
+
+    replaces: AppointmentId
+    starts_at: Instant
+    minutes: Minutes
+    place: PlaceId
+    mode: AppointmentMode
+    languages: tuple[Language, ...]
+
+
+class AppointmentMissed(AppointmentEvent):
+    """Nobody came."""
+
+
 class AppointmentUnavailable(Event):
     """No slot is free within the horizon; the referral stays accepted and the office sees it."""
 
