@@ -1,0 +1,111 @@
+"""Lets clocks take effect: looks for cases that are due and decides about them, in every instance.
+
+Which instance is first is decided by the case's version; for the other nothing is due any more.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from services.routing.domain.case import RoutedCase
+from services.routing.domain.notices import notices_due
+from services.routing.domain.ticking import tick
+from services.routing.repository import NOTICES, RoutedCases
+from shared.contracts.base import derived_id
+from shared.envelope import Cause, new_traceparent
+from shared.pipeline.decisions import Command, Decision, Failed, Mark, Outcome
+from shared.pipeline.engine import utc_now
+
+log = structlog.get_logger()
+
+Handle = Callable[[Sequence[Command[Any]]], Awaitable[list[Outcome[Any]]]]
+"""The pipeline's `handle`: lets commands take effect and publishes what follows."""
+
+
+class Clockwork:
+    """One a process."""
+
+    EVERY: Final = 1.0
+    """Seconds between two looks while nothing is due."""
+    AT_ONCE: Final = 100
+    """Cases in a transaction: few enough that an offer waits for one of them only a moment."""
+    FORGETS_EVERY: Final = timedelta(hours=1)
+
+    def __init__(self, handle: Handle, cases: RoutedCases, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._handle = handle
+        self._cases = cases
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._forgot_at: datetime | None = None
+        self._warned: set[str] = set()
+        """Warnings that need not be looked up again."""
+
+    def nudge(self) -> None:
+        """What took effect starts clocks and makes none come due."""
+
+    async def start(self) -> None:
+        """Begin to look."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Finish the cases at hand."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                busy = await self.work()
+            except Exception:
+                log.exception("clocks_put_off")
+                busy = False
+            if not busy:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), self.EVERY)
+
+    async def work(self) -> bool:
+        """Let what is due take effect, as much as goes at once; returns whether more may be due."""
+        now = self._clock()
+        await self._warn(now)
+        due = await self._cases.due(now, self.AT_ONCE)
+        if due:
+            outcomes = await self._handle([*map(self._ticking, due)])
+            failed = sum(isinstance(outcome, Failed) for outcome in outcomes)
+            log.info("clocks_ran_out", cases=len(due), failed=failed)
+            return len(due) == self.AT_ONCE and failed < len(due)
+        if self._forgot_at is None or now - self._forgot_at > self.FORGETS_EVERY:
+            self._forgot_at = now
+            if forgotten := await self._cases.forget(now):
+                log.info("cases_forgotten", cases=forgotten)
+        return False
+
+    def _ticking(self, case: RoutedCase) -> Command[Any]:
+        """Its cause follows from the clocks as they stand, so that two instances mean the same."""
+        id_ = derived_id("clock", case.id, str(case.version))
+
+        def decide(known: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
+            return tick(self._cases.situation, id_, known, now)
+
+        return Command(case.id, Cause(id_, case.correlation_id, case.traceparent), decide)
+
+    async def _warn(self, now: datetime) -> None:
+        """Tell that the agreement ends, once."""
+        for notice in notices_due(self._cases.situation.agreements, now):
+            name = f"{notice.agreement}/{notice.days_left}"
+            if name not in self._warned:
+                cause = Cause(derived_id("notice", name), derived_id("notice", name), new_traceparent())
+                decision: Decision[Any] = Decision(events=(notice,), apart=True)
+                marks = (Mark(NOTICES, name),)
+                await self._handle([Command(None, cause, partial(_always, decision), marks)])
+                self._warned.add(name)
+
+
+def _always(decision: Decision[Any], _known: None, _now: datetime) -> Decision[Any]:
+    return decision
