@@ -102,6 +102,12 @@ class Referral(Kept):
         return self.state in OPEN
 
     @property
+    def is_taken(self) -> bool:
+        """Whether a partner has accepted it and still has it."""
+        state = self.waiting.back if self.waiting else self.state
+        return state in WITH_PARTNER and state is not ReferralState.OFFERED
+
+    @property
     def is_overdue(self) -> bool:
         """Whether its partner let the time to respond pass; a question of its own changes nothing about that."""
         running = self.clock.kind if self.clock else None

@@ -9,7 +9,7 @@ from typing import Final
 
 from services.routing.domain import partner_queue
 from services.routing.domain.case import Booking, Referral, RoutedCase
-from services.routing.domain.lifecycle import WITH_PARTNER, Transition
+from services.routing.domain.lifecycle import Transition
 from services.routing.domain.placement import covers, place
 from services.routing.domain.placing import conclude
 from services.routing.domain.situation import Situation
@@ -85,7 +85,7 @@ def schedule(
     """
     booked = received.event
     referral = known.referral(booked.referral_id) if known else None
-    if known is None or referral is None or referral.state not in WITH_PARTNER or referral.booking:
+    if known is None or referral is None or not referral.is_taken or referral.booking:
         return NOTHING
     booking = Booking(appointment_id=booked.appointment_id, starts_at=booked.starts_at)
     if referral.state is ReferralState.ACCEPTED:
