@@ -17,8 +17,8 @@ from shared.days import local_day, working_days_after, working_days_left
 def response_clock(agreement: Agreement, partner_id: PartnerId, rules: Iterable[RuleId], now: datetime) -> Clock:
     """The partner's time to respond, from now; the shortest that one of the rules names, or else its own."""
     partner = agreement.partner(partner_id)
-    named = [rule.response_days for rule in agreement.rules if rule.id in rules and rule.response_days]
-    days = min(named, default=partner.response_days)
+    named = (agreement.rules_by_id[rule].response_days for rule in rules)
+    days = min(filter(None, named), default=partner.response_days)
     return Clock.until(ClockKind.RESPONSE, working_days_after(local_day(now), days, partner.closed_on))
 
 

@@ -136,7 +136,7 @@ def unschedule(
 
 
 def _new_case(facts: CaseFacts) -> RoutedCase:
-    return RoutedCase(id=facts.case_id, facts=CaseFacts(**dict(facts)))
+    return RoutedCase(id=facts.case_id, facts=CaseFacts.model_construct(**dict(facts)))  # it was validated as it came
 
 
 def _after_amendment(case: RoutedCase, referral: Referral, situation: Situation, now: datetime) -> Referral:

@@ -57,8 +57,9 @@ def conclude(
             for referral in case.referrals
             if referral.state is ReferralState.HELD and not any(map(case.awaited, case.concerns_of(referral)))
         ]
-        events += [ReferralReleased(case_id=case.id, referral_id=referral.id) for referral in released]
-        case = case.with_referrals(released)
+        if released:
+            events += [ReferralReleased(case_id=case.id, referral_id=referral.id) for referral in released]
+            case = case.with_referrals(released)
         if left := case.in_nobodys_hands:
             case = _placed(case, left, situation, cause_id, now, events)
     return Decision(state=case, events=(*events, case.progress))
