@@ -134,11 +134,11 @@ class RoutedCases:
         async with translated():
             return (await self._cases.load([id_])).get(id_)
 
-    async def due(self, now: datetime, at_most: int) -> list[RoutedCase]:
-        """Cases with a clock that has run out, the longest due first."""
-        query = self._database[CASES].find({"next_due": {"$lte": now}})
+    async def due(self, now: datetime, at_most: int, *, but: Sequence[str] = ()) -> list[RoutedCase]:
+        """Cases with a clock that has run out, the longest due first; all of them where `at_most` is 0."""
+        query = self._database[CASES].find({"next_due": {"$lte": now}, "_id": {"$nin": list(but)}})
         async with translated():
-            found = await query.sort("next_due", ASCENDING).limit(at_most).to_list(at_most)
+            found = await query.sort("next_due", ASCENDING).limit(at_most).to_list(None)
         return [self._cases.decoded(document) for document in found]
 
     async def explanations(self, case_id: str, referral_id: str) -> list[dict[str, Any]]:
