@@ -93,7 +93,7 @@ class RoutedCases:
     async def _look_around(self) -> None:
         """Renew what an attempt sees. Places of limited reports are counted every time, the rest once a second."""
         now = utc_now()
-        if self._seen_at is None or now - self._seen_at > _FRESH:
+        if self._seen_at is None or abs(now - self._seen_at) > _FRESH:
             agreements, self._reports = await asyncio.gather(self._agreements.all(), self._valid_reports(now))
             self._loads = await self._loads_of(agreements)
             self._seen_at = now
