@@ -68,7 +68,7 @@ def conclude(
 
 
 def stands_against(
-    case: RoutedCase, referral: Referral, partner_id: PartnerId | None, agreement: Agreement
+    case: RoutedCase, referral: Referral, partner_id: PartnerId, agreement: Agreement
 ) -> UnplacedReason | None:
     """Why a partner may not have the concerns of a referral, whoever wants it to; None where it may."""
     if partner_id not in agreement.partners_by_id:

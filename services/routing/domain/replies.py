@@ -195,6 +195,7 @@ def fail(reply: ReplyFailed, about: About) -> Answer:
 def reopen(_reply: ReplyReopened, about: About) -> Answer | RejectionReason:
     """A completed or failed service goes on, if not too much time has passed and its partner may still have it all."""
     case, referral = about.case, about.referral
+    assert referral.partner_id is not None, "only its partner replies"
     in_time = referral.reopen_until is not None and about.today <= referral.reopen_until
     whole = len(case.concerns_of(referral)) == len(referral.concerns)
     if case.withdrawn or not in_time or not whole or stands_against(case, referral, referral.partner_id, about.agreement):
