@@ -8,11 +8,11 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from lifecycle.agreements import NOW
 from lifecycle.model import PARTNERS, Card, Expected, Model, midnight_after
 from lifecycle.table import OPEN, SETTLED
 from lifecycle.worlds import A_MOMENT, Step, World, changes
-
 from services.routing.clockwork import ticking
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.lifecycle import Transition
@@ -214,14 +214,18 @@ class Life(RuleBasedStateMachine):
     def clocks_are_looked_at(self, twice: bool) -> None:
         case, now = self.world.case(self.case_id), self.world.now
         step: Step = lambda looking: ticking(looking, case, now)  # type: ignore[arg-type]  # noqa: E731
-        due = [card for card in self.model.cards.values() if card.term and midnight_after(card.term[1]) <= now + A_MOMENT]
+        due = [
+            card for card in self.model.cards.values() if card.term and midnight_after(card.term[1]) <= now + A_MOMENT
+        ]
         without_grace = any(card.partner and not PARTNERS[card.partner].grace for card in due)
         self.happens(step, lambda: self.model.tick(self.world.now), twice=twice and not without_grace)
         self.last = None
 
     @rule(
         data=st.data(),
-        event=st.sampled_from(["referral.scheduled", "referral.scheduled", "referral.rescheduled", "referral.unscheduled"]),
+        event=st.sampled_from(
+            ["referral.scheduled", "referral.scheduled", "referral.rescheduled", "referral.unscheduled"]
+        ),
         missed=st.booleans(),
     )
     def scheduling_tells(self, data: st.DataObject, event: str, missed: bool) -> None:

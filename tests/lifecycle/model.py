@@ -449,5 +449,7 @@ class Model:
                 continue
             assert not self.waits_for(concern), "placed before its time"
             where = card.partner or card.unplaced or SHEET
-            later = self.allowed(concern, now) if where == "no_capacity" else set()  # the step itself took the last place
+            later = (
+                self.allowed(concern, now) if where == "no_capacity" else set()
+            )  # the step itself took the last place
             assert where in could[concern] | later, f"{concern} went to {where}, not {could[concern]}"

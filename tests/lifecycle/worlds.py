@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 import pytest
-from lifecycle.agreements import TERMS
 
+from lifecycle.agreements import TERMS
 from services.routing import repository
 from services.routing.domain.agreement import Agreements
 from services.routing.domain.capacity import PartnerCapacity
@@ -93,7 +93,9 @@ class InMemory:
         reports = [state for state in self._states.values() if isinstance(state, PartnerCapacity)]
         rooms = {(r.partner_id, r.code): r.room(used[r.report]) for r in reports if r.expires_at > self.now}
         cases = [state for state in self._states.values() if isinstance(state, RoutedCase)]
-        loads = Counter(partner for case in cases for partner in {r.partner_id or "office" for r in case.open_referrals})
+        loads = Counter(
+            partner for case in cases for partner in {r.partner_id or "office" for r in case.open_referrals}
+        )
         self.situation = Situation(TERMS, rooms, loads)
 
     def case(self, case_id: str) -> RoutedCase:
