@@ -197,8 +197,9 @@ def reopen(_reply: ReplyReopened, about: About) -> Answer | RejectionReason:
     case, referral = about.case, about.referral
     assert referral.partner_id is not None, "only its partner replies"
     in_time = referral.reopen_until is not None and about.today <= referral.reopen_until
-    whole = len(case.concerns_of(referral)) == len(referral.concerns)
-    if case.withdrawn or not in_time or not whole or stands_against(case, referral, referral.partner_id, about.agreement):
+    is_whole = len(case.concerns_of(referral)) == len(referral.concerns)
+    forbidden = stands_against(case, referral, referral.partner_id, about.agreement)
+    if case.withdrawn or not in_time or not is_whole or forbidden:
         return RejectionReason.TOO_LATE
     moved = about.moved(Transition.REOPENED, outcome=None, reopen_until=None)
     return moved, partner_queue.reopened(about.case, about.referral)
