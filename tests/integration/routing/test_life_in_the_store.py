@@ -27,6 +27,10 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
+async def dropped(client: Any, name: str) -> None:
+    await client.drop_database(name)
+
+
 @pytest.fixture
 def store(backends: Backends, runner: asyncio.Runner) -> Iterator[Database]:
     """A database on that loop."""
@@ -39,7 +43,7 @@ def store(backends: Backends, runner: asyncio.Runner) -> Iterator[Database]:
 
     client, database = runner.run(made())
     yield database
-    runner.run(client.drop_database(database.name))
+    runner.run(dropped(client, database.name))
     client.close()
 
 
