@@ -1,7 +1,7 @@
 """What routing knows of a case: its coded facts and its referrals."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
@@ -168,8 +168,9 @@ class RoutedCase(Aggregate):
 
     @field_serializer("facts")
     def _facts_as_they_travel(self, facts: CaseFacts) -> dict[str, Any]:
-        """As JSON: the store has no type for a day without a time."""
-        return facts.model_dump(mode="json")
+        """As JSON: the store has no type for a day without a time. In UTC, so that moments sort as text."""
+        received_at = facts.received_at.astimezone(UTC)
+        return facts.model_copy(update={"received_at": received_at}).model_dump(mode="json")
 
     @property
     def day(self) -> date:
