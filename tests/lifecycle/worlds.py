@@ -162,9 +162,7 @@ class Stored:
         assert len(set(numbers)) == len(numbers)
         assert max(numbers) == case.sequence
         explained = {why["referral_id"] async for why in self._database[EXPLANATIONS].find({"case_id": case.id})}
-        assert explained == {r.id for r in case.referrals if r.state not in ("held", "released", "cancelled")} | (
-            explained & {r.id for r in case.referrals if r.state == "cancelled"}
-        )
+        assert explained == {r.id for r in case.referrals if r.partner_id or r.unplaced or r.sheet}
         places = await self._database[TAKEN_PLACES].find({}).to_list(None)
         assert all((found := case.referral(place["referral_id"])) and found.is_open for place in places)
 
