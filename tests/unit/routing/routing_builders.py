@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from services.routing.agreement import load_agreements
+from services.routing.agreement_files import load_agreements
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.decisions import route
 from services.routing.settings import AGREEMENTS as DIRECTORY

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from routing_builders import AGREEMENTS
 
-from services.routing.agreement import load_agreements
+from services.routing.agreement_files import load_agreements
 from shared.contracts.codes import AgeBand, Concern
 from shared.files import InvalidFileError
 
