@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from deploy.errors import DeployError
-from services.routing.agreement_store import canonical
 from services.routing.domain.agreement import Agreement
 from wegweiser.doors import Door, RefusedError, door_of
 
@@ -25,7 +24,7 @@ def activate(door: Door, agreements: Iterable[Agreement]) -> Iterator[tuple[Agre
     """
     for agreement in sorted(agreements, key=lambda agreement: agreement.valid_from):
         try:
-            answer = door.post("/v1/agreements", canonical(agreement))
+            answer = door.post("/v1/agreements", agreement.model_dump(mode="json"))
         except RefusedError as error:
             raise AgreementRefusedError(agreement, error) from None
         yield agreement, answer["is_new"]

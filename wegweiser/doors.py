@@ -38,14 +38,13 @@ class Door:
         """The answer to a question; raises `NoAnswerError` or `RefusedError`."""
         return self._answer("GET", path, parameters)
 
-    def post(self, path: str, json: str | None = None) -> dict[str, Any]:
-        """The answer to an order, given with a body where there is one; raises `NoAnswerError` or `RefusedError`."""
-        return self._answer("POST", path, {}, json)
+    def post(self, path: str, body: Any = None) -> dict[str, Any]:
+        """The answer to an order, which `body` says in JSON where it is needed; raises `NoAnswerError` or `RefusedError`."""
+        return self._answer("POST", path, {}, body)
 
-    def _answer(self, method: str, path: str, parameters: dict[str, Any], json: str | None = None) -> dict[str, Any]:
-        body = {} if json is None else {"content": json, "headers": {"Content-Type": "application/json"}}
+    def _answer(self, method: str, path: str, parameters: dict[str, Any], body: Any = None) -> dict[str, Any]:
         try:
-            response = self._client.request(method, path, params=parameters, **body)
+            response = self._client.request(method, path, params=parameters, json=body)
             answer: dict[str, Any] = response.json()
         except (httpx.HTTPError, ValueError) as error:
             raise NoAnswerError(f"{self.service} does not answer ({type(error).__name__})") from None

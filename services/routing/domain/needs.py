@@ -18,6 +18,8 @@ from shared.contracts.codes import AgeBand, Concern, Municipality, SubTopic, Tar
 Area: TypeAlias = int
 Period: TypeAlias = tuple[date, date]
 """The first and the last day."""
+_Indices: TypeAlias = tuple[tuple[int, ...], ...]
+"""For each axis the stretches that are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +72,17 @@ class Needs:
 
     def first(self, area: Area) -> Box:
         """One place of an area that is not empty."""
-        return self._box([(index,) for index in self._cell((area & -area).bit_length() - 1)])
+        return self._box(tuple((index,) for index in self._cell((area & -area).bit_length() - 1)))
 
     def boxes(self, area: Area) -> list[Box]:
         """The whole area in few parts."""
         cells = [number for number, bit in enumerate(reversed(f"{area:b}")) if bit == "1"]
-        boxes = [tuple((index,) for index in self._cell(number)) for number in cells]
+        boxes: list[_Indices] = [tuple((index,) for index in self._cell(number)) for number in cells]
         for position in range(len(self._axes)):
-            alike: dict[tuple[tuple[int, ...], ...], tuple[int, ...]] = defaultdict(tuple)
+            alike: dict[_Indices, tuple[int, ...]] = defaultdict(tuple)
             for box in boxes:
                 alike[box[:position] + box[position + 1 :]] += box[position]
-            boxes = [rest[:position] + (indices,) + rest[position:] for rest, indices in alike.items()]
+            boxes = [(*rest[:position], indices, *rest[position:]) for rest, indices in alike.items()]
         return [self._box(box) for box in boxes]
 
     def _cell(self, number: int) -> list[int]:
@@ -90,7 +92,7 @@ class Needs:
             indices.append(index)
         return indices
 
-    def _box(self, indices: Sequence[tuple[int, ...]]) -> Box:
+    def _box(self, indices: _Indices) -> Box:
         ages, *limits = (
             tell(axis.missing(chosen), axis.values(chosen))
             for axis, chosen, tell in zip(self._axes, indices, _TELL, strict=True)
