@@ -4,7 +4,7 @@ It stands before everything that stores, hashes, keys or logs. The pointer is ma
 nothing else, so that a repetition does not reveal what an earlier request asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
 from services.intake.domain.requests import ASYLUM, Amendment, NewCase, SaidConcern, SaidLegalBasis
@@ -30,6 +30,7 @@ def without_asylum(case: NewCase) -> NewCase | None:
     """The case without its asylum concerns, None where nothing is left.
 
     The free text goes with them: it is about all concerns of the case, and nobody can tell which sentence is which.
+    What was to wait for an asylum concern waits for it no more: that it did would tell of the question.
     """
     if not asks_about_asylum(case.concerns):
         return case.model_copy(update={"legal_basis": _clean(case.legal_basis)})
@@ -51,7 +52,16 @@ def amendment_without_asylum(amendment: Amendment) -> Amendment:
 
 
 def _remaining(concerns: tuple[SaidConcern, ...]) -> tuple[SaidConcern, ...]:
-    return tuple(concern for concern in concerns if concern.code != ASYLUM)
+    kept = tuple(concern for concern in concerns if concern.code != ASYLUM)
+    gone = {concern.ref for concern in concerns} - {concern.ref for concern in kept}
+    return tuple(_without(gone, concern) for concern in kept)
+
+
+def _without(gone: Set[str | None], concern: SaidConcern) -> SaidConcern:
+    if concern.after is None or gone.isdisjoint(concern.after):
+        return concern
+    after = tuple(name for name in concern.after if name not in gone)
+    return concern.model_copy(update={"after": after or None})
 
 
 def _clean(basis: SaidLegalBasis) -> SaidLegalBasis:
