@@ -11,9 +11,10 @@ from services.intake.api.repetition import KEY_HEADER, answer_given, digest, dig
 from services.intake.domain.cases import IntakeCase
 from services.intake.domain.decisions import UNKNOWN_CASE, add_note
 from services.intake.domain.requests import NewNote
-from services.intake.domain.views import shown_note, timestamp
+from services.intake.domain.views import shown_note
 from services.intake.repository import REQUESTS, Cases, Notes
 from shared.contracts.base import new_id
+from shared.envelope import rfc3339
 from shared.pipeline.decisions import Command, Failed, Mark, Repeated
 from shared.pipeline.door import Door
 from shared.web.bodies import json_body, read_json
@@ -49,7 +50,7 @@ def notes_router(door: Door[IntakeCase], cases: Cases, notes: Notes) -> APIRoute
         assert answer is not None
         if "refused" in answer:
             raise refusal(answer["refused"])
-        return as_json({**answer, "written_at": timestamp(answer["written_at"])}, 201)
+        return as_json({**answer, "written_at": rfc3339(answer["written_at"])}, 201)
 
     @router.get(_PATH, responses=documents.NOTES)
     async def list_notes(

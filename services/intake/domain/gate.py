@@ -4,7 +4,7 @@ It stands before everything that stores, hashes, keys or logs. The pointer is ma
 nothing else, so that a repetition does not reveal what an earlier request asked.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Any, Final
 
 from services.intake.domain.requests import ASYLUM, Amendment, NewCase, SaidConcern, SaidLegalBasis
@@ -54,14 +54,12 @@ def amendment_without_asylum(amendment: Amendment) -> Amendment:
 def _remaining(concerns: tuple[SaidConcern, ...]) -> tuple[SaidConcern, ...]:
     kept = tuple(concern for concern in concerns if concern.code != ASYLUM)
     gone = {concern.ref for concern in concerns} - {concern.ref for concern in kept}
-    return tuple(_without(gone, concern) for concern in kept)
-
-
-def _without(gone: Set[str | None], concern: SaidConcern) -> SaidConcern:
-    if concern.after is None or gone.isdisjoint(concern.after):
-        return concern
-    after = tuple(name for name in concern.after if name not in gone)
-    return concern.model_copy(update={"after": after or None})
+    return tuple(
+        concern
+        if gone.isdisjoint(concern.after or ())
+        else concern.model_copy(update={"after": tuple(n for n in concern.after or () if n not in gone) or None})
+        for concern in kept
+    )
 
 
 def _clean(basis: SaidLegalBasis) -> SaidLegalBasis:

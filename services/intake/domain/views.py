@@ -9,6 +9,7 @@ from services.intake.domain.persons import Record
 from shared.contracts.codes import ReferralState
 from shared.contracts.intake import ConcernFacts
 from shared.contracts.routing import Standing
+from shared.envelope import rfc3339
 
 _GIVES_WAY: Final = frozenset(
     {
@@ -28,8 +29,8 @@ def shown(case: IntakeCase) -> dict[str, Any]:
     return {
         "case_id": case.id,
         "state": "withdrawn" if case.withdrawn else case.progress,
-        "withdrawn": {"reason": case.withdrawn, "at": timestamp(case.withdrawn_at)} if case.withdrawn else None,
-        "received_at": timestamp(case.received_at),
+        "withdrawn": {"reason": case.withdrawn, "at": _text(case.withdrawn_at)} if case.withdrawn else None,
+        "received_at": _text(case.received_at),
         "channel": case.channel,
         "source_reference": case.source_reference,
         "referrer": case.referrer.model_dump() if case.referrer else None,
@@ -53,8 +54,8 @@ def _with_outcome(concern: ConcernFacts, standings: tuple[Standing, ...]) -> Map
         "state": standing.state if standing else "received",
         "partner_id": standing.partner_id if standing else None,
         "referral_id": standing.referral_id if standing else None,
-        "since": timestamp(standing.since) if standing else None,
-        "appointment_at": timestamp(standing.appointment_at) if standing else None,
+        "since": _text(standing.since) if standing else None,
+        "appointment_at": _text(standing.appointment_at) if standing else None,
         "overdue": standing.overdue if standing else False,
         "outcome": standing.outcome if standing else None,
         "sheet": standing.sheet if standing else None,
@@ -68,13 +69,8 @@ def shown_note(note: Record) -> dict[str, Any]:
         "staff_id": note["staff_id"],
         "referral_id": note["referral_id"],
         "text": note["text"],
-        "written_at": timestamp(note["written_at"]),
+        "written_at": rfc3339(note["written_at"]),
     }
-
-
-def timestamp(moment: datetime | None) -> str | None:
-    """A moment in RFC 3339, UTC, with milliseconds."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
 
 
 def _newest(concern_id: str, standings: tuple[Standing, ...]) -> Standing | None:
@@ -83,3 +79,7 @@ def _newest(concern_id: str, standings: tuple[Standing, ...]) -> Standing | None
     if not about:
         return None
     return max(about, key=lambda standing: (standing.state not in _GIVES_WAY, standing.since))
+
+
+def _text(moment: datetime | None) -> str | None:
+    return rfc3339(moment) if moment else None
