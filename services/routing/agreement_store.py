@@ -60,10 +60,15 @@ class AgreementStore:
 
     def __init__(self, database: Database) -> None:
         self._collection = database[AGREEMENTS]
+        self._all = Agreements()
 
     async def all(self) -> Agreements:
-        """All terms; those that were activated decide, and nothing else does."""
-        return Agreements(tuple(stored.agreement for stored in await self.stored()))
+        """All terms; those that were activated decide, and nothing else does. The same object while none is added."""
+        async with translated():
+            number = await self._collection.estimated_document_count()
+        if number != len(self._all.terms):
+            self._all = Agreements(tuple(stored.agreement for stored in await self.stored()))
+        return self._all
 
     async def stored(self) -> list[Activated]:
         """All of them, in the order of their activation."""
