@@ -65,7 +65,7 @@ class AgreementStore:
     async def all(self) -> Agreements:
         """All terms; those that were activated decide, and nothing else does. The same object while none is added."""
         async with translated():
-            number = await self._collection.estimated_document_count()
+            number = await self._collection.count_documents({})
         if number != len(self._all.terms):
             self._all = Agreements(tuple(stored.agreement for stored in await self.stored()))
         return self._all
