@@ -8,7 +8,7 @@ Lost races reload and decide again; a batch the store refuses is halved until th
 
 import asyncio
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,9 +17,7 @@ from typing import Any, Final, Generic
 import structlog
 from pymongo import ASCENDING
 
-from shared.contracts import BY_EVENT
-from shared.contracts.routing import ReplyRejected
-from shared.metrics import DEAD_LETTERS, LOST_RACES, REJECTED_REPLIES
+from shared.metrics import DEAD_LETTERS, EVENTS_TOLD, LOST_RACES
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import (
     Database,
@@ -41,8 +39,6 @@ log = structlog.get_logger()
 INBOX: Final = "inbox"
 INBOX_DAYS: Final = 37
 """Longest retention of a topic (30 days) and 7 more, so that nothing on the bus can outlive its mark."""
-
-_REJECTED: Final = BY_EVENT[ReplyRejected].type
 
 
 def utc_now() -> datetime:
@@ -287,7 +283,8 @@ def _count(plan: Plan[Any]) -> None:
     for document in plan.aside.values():
         if document["state"] == OPEN:
             DEAD_LETTERS.labels(document["reason"]).inc()
-    REJECTED_REPLIES.inc(sum(row["type"] == _REJECTED for row in plan.rows))
+    for type_, number in Counter(row["type"] for row in plan.rows).items():
+        EVENTS_TOLD.labels(type_).inc(number)
 
 
 def _by_collection(marks: Mapping[_Key, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
