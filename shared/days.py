@@ -5,7 +5,7 @@ The holidays are those of section 1 of the Hessisches Feiertagsgesetz.
 
 from collections.abc import Set
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -36,7 +36,8 @@ def is_working_day(day: date, closed: Set[date] = frozenset()) -> bool:
     return day.weekday() < _SATURDAY and day not in closed and not is_holiday(day)
 
 
-def working_days_after(day: date, count: int, closed: Set[date] = frozenset()) -> date:
+@lru_cache(maxsize=10_000)
+def working_days_after(day: date, count: int, closed: frozenset[date] = frozenset()) -> date:
     """The last of `count` working days that begin after `day`."""
     while count:
         day += timedelta(days=1)

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from shared.contracts.base import UUID_PATTERN, derived_id, new_id, schema_of
@@ -18,6 +18,9 @@ from shared.topics import is_from_outside
 
 TRACEPARENT: Final = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
 _UUID: Final = re.compile(UUID_PATTERN)
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _STRUCTURED: Final = b"application/cloudevents+json"
 _LONGEST_ID: Final = 200
 
@@ -76,7 +79,8 @@ class Cause:
 class Envelope:
     """The attributes of one event and its undecoded payload.
 
-    `id` is what the sender wrote; `cause` names it by an id of our own shape, since a partner's may be any text.
+    `id` is what the sender wrote; `cause` names it by an id of our own shape, since a partner's may be any text. `time`
+    (UTC) is when somebody outside claims that it happened; None where none is claimed, and for what our services write.
     """
 
     id: str
@@ -85,6 +89,7 @@ class Envelope:
     sequence: int
     cause: Cause
     data: bytes
+    time: datetime | None
 
 
 class UnreadableError(Exception):
@@ -165,4 +170,15 @@ def _envelope(topic: str, attributes: dict[str, str], data: bytes) -> Envelope:
         correlation_id=correlation_id if is_id(correlation_id) and not outside else "",
         traceparent=traceparent if TRACEPARENT.fullmatch(traceparent) else "",
     )
-    return Envelope(id=id_, source=source, type=type_, sequence=int(sequence), cause=cause, data=data)
+    time = _claimed(attributes.get("time", "")) if outside else None
+    return Envelope(id=id_, source=source, type=type_, sequence=int(sequence), cause=cause, data=data, time=time)
+
+
+def _claimed(time: str) -> datetime | None:
+    """The moment that an RFC 3339 time names; None where it is no such time."""
+    if not _RFC3339.fullmatch(time):
+        return None
+    try:
+        return datetime.fromisoformat(time.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):  # no such day, or one at either end of what a datetime holds
+        return None

@@ -9,7 +9,8 @@ import typer
 from services.intake import handlers as intake
 from services.notify import handlers as notify
 from services.routing import handlers as routing
-from services.routing.agreement import Agreements
+from services.routing.domain.agreement import Agreements
+from services.routing.domain.situation import Situation
 from services.scheduling import handlers as scheduling
 from shared.asyncapi import asyncapi as document_of
 from shared.contracts.schemas import BreakingChangeError, publish
@@ -20,7 +21,7 @@ from shared.topics import ServiceName
 _READS: Final[Mapping[ServiceName, tuple[Sequence[Reaction[Any, Any]], Sequence[Subscription]]]] = {
     ServiceName.INTAKE: (intake.REACTIONS, intake.SUBSCRIPTIONS),
     # What routing decides depends on the agreements; what it reads does not.
-    ServiceName.ROUTING: (routing.reactions(Agreements(())), routing.SUBSCRIPTIONS),
+    ServiceName.ROUTING: (routing.reactions(lambda: Situation(Agreements())), routing.SUBSCRIPTIONS),
     ServiceName.SCHEDULING: (scheduling.REACTIONS, scheduling.SUBSCRIPTIONS),
     ServiceName.NOTIFY: (notify.REACTIONS, notify.SUBSCRIPTIONS),
 }

@@ -1,17 +1,21 @@
 """What routing does about each event: how the event finds its case, and the decision that follows."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from services.routing.agreement import Agreements
-from services.routing.domain import decisions, partner_queue
-from services.routing.domain.case import RoutedCase
+from services.routing.domain import capacity, decisions, partner_queue, replies
+from services.routing.domain.situation import Situation
+from shared.contracts import partners
 from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn
-from shared.contracts.partners import ReplyAccepted, ReplyDeclined
-from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled
-from shared.pipeline.decisions import Reaction
+from shared.contracts.scheduling import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentMissed,
+    AppointmentRescheduled,
+)
+from shared.pipeline.decisions import Decision, Reaction, Received
 from shared.pipeline.reading import Subscription
 from shared.topics import REPLIES
 
@@ -21,19 +25,38 @@ SUBSCRIPTIONS: Final = (
     Subscription(REPLIES, "routing-replies", reject=partner_queue.rejected),
 )
 
+Decide = Callable[[Situation, Received[Any], Any, datetime], Decision[Any]]
 _CASE: Final = attrgetter("case_id")
 _REFERRAL: Final = attrgetter("referral_id")
 """A partner names the referral only; the repository finds its case."""
 
+_DECISIONS: Final[Sequence[tuple[type[Any], Decide, Callable[[Any], str]]]] = (
+    (CaseOpened, decisions.route, _CASE),
+    (CaseAmended, decisions.amend, _CASE),
+    (CaseWithdrawn, decisions.withdraw, _CASE),
+    (AppointmentBooked, decisions.schedule, _CASE),
+    (AppointmentRescheduled, decisions.reschedule, _CASE),
+    (AppointmentCancelled, decisions.unschedule, _CASE),
+    (AppointmentMissed, decisions.unschedule, _CASE),
+    (partners.ReplyAccepted, replies.accept, _REFERRAL),
+    (partners.ReplyDeclined, replies.decline, _REFERRAL),
+    (partners.ReplyClarificationRequested, replies.ask_back, _REFERRAL),
+    (partners.ReplyClarificationAnswered, replies.answer, _REFERRAL),
+    (partners.ReplyStarted, replies.start, _REFERRAL),
+    (partners.ReplyPaused, replies.pause, _REFERRAL),
+    (partners.ReplyResumed, replies.resume, _REFERRAL),
+    (partners.ReplyHandedOn, replies.hand_on, _REFERRAL),
+    (partners.ReplyCompleted, replies.complete, _REFERRAL),
+    (partners.ReplyFailed, replies.fail, _REFERRAL),
+    (partners.ReplyReopened, replies.reopen, _REFERRAL),
+    (partners.CapacityReported, capacity.note_capacity, capacity.capacity_id),
+)
 
-def reactions(agreements: Agreements) -> Sequence[Reaction[Any, RoutedCase]]:
-    """All reactions of this service under these agreements."""
-    return (
-        Reaction(CaseOpened, partial(decisions.route, agreements), _CASE),
-        Reaction(CaseAmended, partial(decisions.amend, agreements), _CASE),
-        Reaction(CaseWithdrawn, decisions.withdraw, _CASE),
-        Reaction(ReplyAccepted, partial(decisions.accept, agreements), _REFERRAL),
-        Reaction(ReplyDeclined, partial(decisions.decline, agreements), _REFERRAL),
-        Reaction(AppointmentBooked, decisions.schedule, _CASE),
-        Reaction(AppointmentCancelled, decisions.unschedule, _CASE),
-    )
+
+def reactions(situation: Callable[[], Situation]) -> Sequence[Reaction[Any, Any]]:
+    """All reactions of this service, each given what the attempt sees beside the case."""
+
+    def seeing(decide: Decide) -> Callable[[Received[Any], Any, datetime], Decision[Any]]:
+        return lambda received, known, now: decide(situation(), received, known, now)
+
+    return [Reaction(event, seeing(decide), key) for event, decide, key in _DECISIONS]

@@ -249,7 +249,8 @@ class UnplacedReason(StrEnum):
 class RejectionReason(StrEnum):
     """What was wrong with a partner's reply. Unknown and foreign referrals get the same answer.
 
-    `too_late` answers a reopening, the last four a hand-on, a report of capacity or a date.
+    `too_late` answers a reopening. `target_not_possible` answers a hand-on and says no more: what a person wished or
+    whom the office asked is not for the partner to know. `from_the_future` is a time or a date too far ahead.
     """
 
     UNREADABLE = "unreadable"
@@ -260,8 +261,7 @@ class RejectionReason(StrEnum):
     TOO_LATE = "too_late"
     FROM_THE_FUTURE = "from_the_future"
     NOT_IN_AGREEMENT = "not_in_agreement"
-    NO_LEGAL_BASIS = "no_legal_basis"
-    ALREADY_ASKED = "already_asked"
+    TARGET_NOT_POSSIBLE = "target_not_possible"
     IN_THE_PAST = "in_the_past"
 
 

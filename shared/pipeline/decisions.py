@@ -42,7 +42,8 @@ S = TypeVar("S", bound=Aggregate)
 @dataclass(frozen=True, slots=True)
 class Received(Generic[E_co]):
     """An event as it arrived. `partner_id` is the owner of a partner topic, the only sender that is trusted there;
-    `sequence` is the sender's numbering per topic and subject (0 where a partner gives none)."""
+    `sequence` is the sender's numbering per topic and subject (0 where a partner gives none); `time` (UTC) is when a
+    partner claims that it happened, None where it claims none, and for what our own services write."""
 
     event: E_co
     cause: Cause
@@ -51,6 +52,7 @@ class Received(Generic[E_co]):
     partition: int
     offset: int
     partner_id: str | None = None
+    time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

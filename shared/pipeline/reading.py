@@ -112,6 +112,7 @@ class Reader(Generic[S]):
             partition=record.partition,
             offset=record.offset,
             partner_id=owner_of(record.topic),
+            time=envelope.time,
         )
         key = reaction.key(event)
         subjects = tuple(held_up(record.topic, name) for name in (key, _text(record.key)))

@@ -201,17 +201,24 @@ class Agreement(_Entry):
     def candidates(self, code: Concern, age: AgeBand, town: Municipality) -> Candidates:
         """The rules of a field, found at a cost that does not grow with the number of partners and fields."""
         key = (code, age, town)
-        found = self._candidates.get(key)
+        found = self.sorted_out.get(key)
         if found is None:
-            found = self._candidates[key] = _sorted_out(self._rules_of.get(code, ()), age, town)
+            found = self.sorted_out[key] = _sorted_out(self.rules_by_field.get(code, ()), age, town)
         return found
 
     @cached_property
-    def _candidates(self) -> dict[tuple[Concern, AgeBand, Municipality], Candidates]:
+    def sorted_out(self) -> dict[tuple[Concern, AgeBand, Municipality], Candidates]:
+        """What `candidates` found before."""
         return {}
 
     @cached_property
-    def _rules_of(self) -> Mapping[Concern, Sequence[Rule]]:
+    def rules_by_id(self) -> Mapping[RuleId, Rule]:
+        """The rules by their ids."""
+        return {rule.id: rule for rule in self.rules}
+
+    @cached_property
+    def rules_by_field(self) -> Mapping[Concern, Sequence[Rule]]:
+        """The rules of each field of work, in their order."""
         rules: dict[Concern, list[Rule]] = {}
         for rule in self.rules:
             for code in rule.fields:

@@ -1,18 +1,36 @@
 """What routing knows of a case: its coded facts and its referrals."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any, Final, Self
+from enum import StrEnum
+from typing import Annotated, Any, Final, Self
 
-from pydantic import field_serializer
+from pydantic import Field, PlainSerializer, field_serializer
 
-from shared.contracts.base import AppointmentId, CaseId, ConcernId, Instant, PartnerId, ReferralId
-from shared.contracts.codes import DeclineReason, ReferralState, UnplacedReason, WithdrawalReason
+from services.routing.domain.explanation import Explanation
+from services.routing.domain.lifecycle import OPEN, SETTLED, WITH_PARTNER, Transition, after
+from shared.contracts.base import (
+    AgreementVersion,
+    AppointmentId,
+    CaseId,
+    ConcernId,
+    Instant,
+    PartnerId,
+    ReferralId,
+    RuleId,
+    SheetId,
+)
+from shared.contracts.codes import Actor, CaseState, ReferralState, ServiceOutcome, UnplacedReason, WithdrawalReason
 from shared.contracts.intake import CaseFacts, ConcernFacts
 from shared.contracts.routing import CaseProgressed, Standing
-from shared.days import local_day
+from shared.days import end_of, local_day
 from shared.pipeline.decisions import Aggregate, Kept
 
-ENDED: Final = frozenset({ReferralState.DECLINED, ReferralState.WITHDRAWN})
+IsoDay = Annotated[date, PlainSerializer(date.isoformat)]
+"""MongoDB has no days, only moments."""
+
+_NOT_AGAIN: Final = frozenset({ReferralState.DECLINED, ReferralState.EXPIRED, ReferralState.HANDED_ON})
+"""Whoever had a concern in a referral that ended so is not asked to take it again."""
 
 
 class Booking(Kept):
@@ -22,10 +40,41 @@ class Booking(Kept):
     starts_at: Instant
 
 
-class Referral(Kept):
-    """The concerns one partner is asked to take; without a partner they are the office's, in clearing.
+class ClockKind(StrEnum):
+    """What a referral waits for with a term."""
 
-    `since` is the time the state was reached; `follows` is the declined referral that left these concerns over.
+    RESPONSE = "response"
+    GRACE = "grace"
+    CLARIFICATION = "clarification"
+    REVIEW = "review"
+
+
+class Clock(Kept):
+    """A term that runs until the end of `last`, which is the moment `at`."""
+
+    kind: ClockKind
+    last: IsoDay
+    at: Instant
+
+    @classmethod
+    def until(cls, kind: ClockKind, last: date) -> Self:
+        """A clock that comes due when that day is over in the district."""
+        return cls(kind=kind, last=last, at=end_of(last))
+
+
+class Waiting(Kept):
+    """A partner's question is open. `back` is the state it was asked in; `clock` stood still with so many `days`."""
+
+    back: ReferralState
+    clock: ClockKind | None = None
+    days: int = 0
+
+
+class Referral(Kept):
+    """The concerns one partner is asked to take; without a partner they are the office's.
+
+    `since` is the time the state was reached, `by` and `reason` say who led it there and why; `follows` is the ended
+    referral that left these concerns over. `agreement` is the version it was placed under, `rules` what matched.
     """
 
     id: ReferralId
@@ -33,19 +82,58 @@ class Referral(Kept):
     state: ReferralState
     concerns: tuple[ConcernId, ...]
     since: Instant
+    by: Actor = Actor.AGREEMENT
+    reason: str | None = None
     follows: ReferralId | None = None
+    agreement: AgreementVersion | None = None
+    rules: tuple[RuleId, ...] = ()
     unplaced: UnplacedReason | None = None
-    declined: DeclineReason | None = None
+    sheet: SheetId | None = None
     booking: Booking | None = None
+    clock: Clock | None = None
+    waiting: Waiting | None = None
+    outcome: ServiceOutcome | None = None
+    reopen_until: IsoDay | None = None
+    claimed_by: str | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether a partner or the office has it in hand."""
-        return self.state not in ENDED
+        return self.state in OPEN
 
-    def moved(self, state: ReferralState, now: datetime, **fields: Any) -> Self:
-        """This referral in another state since `now`."""
-        return self.model_copy(update={"state": state, "since": now, **fields})
+    @property
+    def is_taken(self) -> bool:
+        """Whether a partner has accepted it and still has it."""
+        state = self.waiting.back if self.waiting else self.state
+        return state in WITH_PARTNER and state is not ReferralState.OFFERED
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its partner let the time to respond pass; a question of its own changes nothing about that."""
+        running = self.clock.kind if self.clock else None
+        return ClockKind.GRACE in (running, self.waiting.clock if self.waiting else None)
+
+    def moved(
+        self,
+        transition: Transition,
+        now: datetime,
+        by: Actor,
+        reason: StrEnum | None = None,
+        *,
+        back: ReferralState | None = None,
+        **fields: Any,
+    ) -> Self:
+        """This referral after the transition; its clock stops unless `fields` hold another. `back` is where one leads
+        that has no state of its own.
+
+        Raises `IllegalTransitionError` where the table does not allow it.
+        """
+        state = after(self.state, transition)
+        state = back or state
+        ended = {} if state in WITH_PARTNER else {"booking": None, "waiting": None, "claimed_by": None}
+        since = {} if state is self.state else {"since": now}
+        moved = {"state": state, "by": by, "reason": reason and reason.value, "clock": None}
+        return self.model_copy(update=moved | since | ended | fields)
 
     @property
     def standing(self) -> Standing:
@@ -57,16 +145,26 @@ class Referral(Kept):
             concerns=self.concerns,
             since=self.since,
             appointment_at=self.booking.starts_at if self.booking else None,
+            overdue=self.is_overdue,
+            outcome=self.outcome,
+            sheet=self.sheet,
         )
 
 
 class RoutedCase(Aggregate):
-    """One case with all its referrals, the ended ones included: who declined a concern is not asked again."""
+    """One case with all its referrals, the ended ones included: who declined a concern is not asked again.
+
+    `explained` and `taken` are what the repository writes beside the case and never a part of it: why the new referrals
+    are where they are, and of which reports of capacity each takes a place.
+    """
 
     id: CaseId
     facts: CaseFacts
     referrals: tuple[Referral, ...] = ()
     withdrawn: WithdrawalReason | None = None
+
+    explained: tuple[Explanation, ...] = Field(default=(), exclude=True, repr=False)
+    taken: tuple[tuple[str, ReferralId], ...] = Field(default=(), exclude=True, repr=False)
 
     @field_serializer("facts")
     def _facts_as_they_travel(self, facts: CaseFacts) -> dict[str, Any]:
@@ -79,9 +177,20 @@ class RoutedCase(Aggregate):
         return local_day(self.facts.received_at)
 
     @property
+    def state(self) -> CaseState:
+        """How far its concerns are, taken together."""
+        if self.withdrawn:
+            return CaseState.WITHDRAWN
+        settled = [self.is_settled(concern.concern_id) for concern in self.facts.concerns]
+        if all(settled):
+            return CaseState.SETTLED
+        return CaseState.PARTLY_SETTLED if any(settled) else CaseState.OPEN
+
+    @property
     def progress(self) -> CaseProgressed:
         """Where all referrals stand."""
-        return CaseProgressed(case_id=self.id, standings=tuple(referral.standing for referral in self.referrals))
+        standings = tuple(referral.standing for referral in self.referrals)
+        return CaseProgressed(case_id=self.id, state=self.state, standings=standings)
 
     @property
     def open_referrals(self) -> tuple[Referral, ...]:
@@ -89,25 +198,70 @@ class RoutedCase(Aggregate):
         return tuple(referral for referral in self.referrals if referral.is_open)
 
     @property
-    def waiting(self) -> tuple[ConcernFacts, ...]:
-        """The concerns that nobody has in hand, neither a partner nor the office."""
-        in_hand = {concern for referral in self.open_referrals for concern in referral.concerns}
-        return tuple(concern for concern in self.facts.concerns if concern.concern_id not in in_hand)
+    def next_due(self) -> datetime | None:
+        """When the first clock comes due."""
+        return min((referral.clock.at for referral in self.referrals if referral.clock), default=None)
+
+    @property
+    def clearing_since(self) -> datetime | None:
+        """Since when the office has had a task of it."""
+        return min((r.since for r in self.referrals if r.state is ReferralState.CLEARING), default=None)
+
+    @property
+    def in_nobodys_hands(self) -> tuple[ConcernFacts, ...]:
+        """The concerns that neither a partner nor the office has, and that are not settled."""
+        return tuple(
+            concern
+            for concern in self.facts.concerns
+            if (last := self.latest(concern.concern_id)) is None or not (last.is_open or last.state in SETTLED)
+        )
+
+    def latest(self, concern_id: ConcernId) -> Referral | None:
+        """The referral that a concern is or was in last."""
+        return next((referral for referral in reversed(self.referrals) if concern_id in referral.concerns), None)
+
+    def is_settled(self, concern_id: ConcernId) -> bool:
+        """Whether a concern has come to an end; one that the case does not have holds nobody up."""
+        last = self.latest(concern_id)
+        return last is not None and last.state in SETTLED
+
+    def awaited(self, concern: ConcernFacts) -> tuple[ConcernId, ...]:
+        """The concerns this one has to wait for. In a loop, which intake refuses, nobody waits."""
+        if not concern.after:
+            return ()
+        known = {other.concern_id: other for other in self.facts.concerns}
+        return tuple(
+            id_
+            for id_ in concern.after
+            if id_ in known and not self.is_settled(id_) and not _leads_to(concern.concern_id, known[id_], known)
+        )
 
     def concerns_of(self, referral: Referral) -> tuple[ConcernFacts, ...]:
         """What is known of the concerns of this referral."""
         return tuple(concern for concern in self.facts.concerns if concern.concern_id in referral.concerns)
 
-    def decliners(self, concern_id: ConcernId) -> frozenset[PartnerId | None]:
-        """The partners that did not take this concern."""
-        declined = (r for r in self.referrals if r.state is ReferralState.DECLINED)
-        return frozenset(r.partner_id for r in declined if concern_id in r.concerns)
+    def asked(self, concern_id: ConcernId) -> frozenset[PartnerId | None]:
+        """The partners that had this concern and did not keep it."""
+        return frozenset(r.partner_id for r in self.referrals if r.state in _NOT_AGAIN and concern_id in r.concerns)
 
     def referral(self, referral_id: ReferralId) -> Referral | None:
         """The referral of that id."""
         return next((referral for referral in self.referrals if referral.id == referral_id), None)
 
-    def with_referrals(self, *changed: Referral) -> Self:
+    def with_referrals(self, changed: Iterable[Referral]) -> Self:
         """This case with these referrals in the place of those with the same id, new ones behind."""
         referrals = {referral.id: referral for referral in (*self.referrals, *changed)}
         return self.model_copy(update={"referrals": tuple(referrals.values())})
+
+
+def _leads_to(target: ConcernId, concern: ConcernFacts, known: dict[ConcernId, ConcernFacts]) -> bool:
+    """Whether what `concern` waits for comes back to `target`."""
+    seen: set[ConcernId] = set()
+    ahead = [concern]
+    while ahead:
+        current = ahead.pop()
+        if target in current.after:
+            return True
+        seen.add(current.concern_id)
+        ahead += [known[id_] for id_ in current.after if id_ in known and id_ not in seen]
+    return False

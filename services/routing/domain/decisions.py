@@ -1,197 +1,178 @@
-"""What follows from each event about a case.
+"""What follows from what the sender does with a case, and from its appointments.
 
 Who takes what is judged as of the day the case was received; deadlines run from now. An event that no longer fits the
 state changes nothing. Whatever changes anything also tells how the whole case stands.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from services.routing.agreement import Agreement, Agreements
 from services.routing.domain import partner_queue
 from services.routing.domain.case import Booking, Referral, RoutedCase
-from services.routing.domain.placement import Destination, divide, may_stay
-from shared.contracts import Event
-from shared.contracts.base import ConcernId, ReferralId, derived_id
-from shared.contracts.codes import ReferralState, RejectionReason, UnplacedReason, WithdrawalReason
-from shared.contracts.intake import CaseAmended, CaseFacts, CaseOpened, CaseWithdrawn
-from shared.contracts.partners import ReplyAccepted, ReplyDeclined
-from shared.contracts.routing import ReferralUnplaced, ReplyRejected
-from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled
+from services.routing.domain.lifecycle import Transition
+from services.routing.domain.placement import covers, place
+from services.routing.domain.placing import conclude
+from services.routing.domain.situation import Situation
+from shared.contracts.codes import Actor, ReferralState, UnplacedReason, UnscheduledReason, WithdrawalReason
+from shared.contracts.intake import CaseAmended, CaseFacts, CaseOpened, CaseWithdrawn, ConcernFacts
+from shared.contracts.routing import ReferralRescheduled, ReferralScheduled
+from shared.contracts.scheduling import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentMissed,
+    AppointmentRescheduled,
+)
 from shared.pipeline.decisions import Decision, Received
 
 NOTHING: Final[Decision[RoutedCase]] = Decision()
+_TAKEN_BACK: Final = {
+    WithdrawalReason.BY_PERSON: (Transition.WITHDRAWN, Actor.PERSON),
+    WithdrawalReason.BY_SENDER: (Transition.CANCELLED, Actor.SENDER),
+}
 
 
 def route(
-    agreements: Agreements, received: Received[CaseOpened], known: RoutedCase | None, now: datetime
+    situation: Situation, received: Received[CaseOpened], known: RoutedCase | None, now: datetime
 ) -> Decision[RoutedCase]:
     """Ask one partner for each share of an opened case; the office takes what nobody can be asked for."""
     if known:
         return NOTHING
-    return _placed(_new_case(received.event), (), agreements, received.cause.id, now)
+    return conclude(_new_case(received.event), (), situation, received.cause.id, now)
 
 
 def amend(
-    agreements: Agreements, received: Received[CaseAmended], known: RoutedCase | None, now: datetime
+    situation: Situation, received: Received[CaseAmended], known: RoutedCase | None, now: datetime
 ) -> Decision[RoutedCase]:
     """Take over the corrected facts, then place what is in nobody's hands any more, or not yet.
 
-    A referral is withdrawn when nothing of it may stay where it is; a partner that keeps some of its concerns is not
+    A referral is cancelled when nothing of it may stay where it is; a partner that keeps some of its concerns is not
     told of those it lost.
     """
     if known and known.withdrawn:
         return NOTHING
     amended = _new_case(received.event)
     case = known.model_copy(update={"facts": amended.facts}) if known else amended
-    agreement = agreements.in_force(case.day)
-    changed = [_after_amendment(case, referral, agreement, now) for referral in case.open_referrals]
+    changed = [_after_amendment(case, referral, situation, now) for referral in case.open_referrals]
     told = [
-        partner_queue.withdrawn(case, referral, WithdrawalReason.BY_SENDER)
+        partner_queue.taken_back(case, referral, WithdrawalReason.BY_SENDER)
         for referral in changed
         if referral.partner_id and not referral.is_open
     ]
-    return _placed(case.with_referrals(*changed), told, agreements, received.cause.id, now)
+    return conclude(case.with_referrals(changed), told, situation, received.cause.id, now)
 
 
-def withdraw(received: Received[CaseWithdrawn], known: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
+def withdraw(
+    situation: Situation, received: Received[CaseWithdrawn], known: RoutedCase | None, now: datetime
+) -> Decision[RoutedCase]:
     """End every open referral and tell the partners that have one."""
     if known is None or known.withdrawn:
         return NOTHING
     reason = received.event.reason
-    changed = [referral.moved(ReferralState.WITHDRAWN, now, booking=None) for referral in known.open_referrals]
-    told = [partner_queue.withdrawn(known, referral, reason) for referral in changed if referral.partner_id]
-    return _decided(known.with_referrals(*changed).model_copy(update={"withdrawn": reason}), told)
+    transition, by = _TAKEN_BACK[reason]
+    changed = [referral.moved(transition, now, by, reason) for referral in known.open_referrals]
+    told = [partner_queue.taken_back(known, referral, reason) for referral in changed if referral.partner_id]
+    case = known.with_referrals(changed).model_copy(update={"withdrawn": reason})
+    return conclude(case, told, situation, received.cause.id, now)
 
 
-def accept(
-    agreements: Agreements, received: Received[ReplyAccepted], known: RoutedCase | None, now: datetime
+def schedule(
+    situation: Situation, received: Received[AppointmentBooked], known: RoutedCase | None, now: datetime
 ) -> Decision[RoutedCase]:
-    """The partner takes the referral it was offered."""
-    reply = _answered(received, known)
-    if isinstance(reply, ReplyRejected):
-        return Decision(events=(reply,), apart=True)
-    case, referral = reply
-    after = case.with_referrals(referral.moved(ReferralState.ACCEPTED, now))
-    agreement = agreements.in_force(case.day)
-    assert agreement is not None, "the referral was offered under it"
-    return _decided(after, [partner_queue.accepted(case, referral, agreement)])
+    """An appointment was booked; its partner learns when and where.
 
-
-def decline(
-    agreements: Agreements, received: Received[ReplyDeclined], known: RoutedCase | None, now: datetime
-) -> Decision[RoutedCase]:
-    """The partner does not take the referral it was offered: ask the next one, or hand its concerns to the office."""
-    reply = _answered(received, known)
-    if isinstance(reply, ReplyRejected):
-        return Decision(events=(reply,), apart=True)
-    case, referral = reply
-    reason = received.event.reason
-    after = case.with_referrals(referral.moved(ReferralState.DECLINED, now, declined=reason))
-    told = [partner_queue.declined(case, referral, reason)]
-    return _placed(after, told, agreements, received.cause.id, now, follows=referral.id)
-
-
-def schedule(received: Received[AppointmentBooked], known: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
-    """An appointment was booked for an accepted referral; its partner learns when and where."""
+    The state follows where the referral still waits for one, or will do so again after a question. A partner that was
+    faster and serves the person already keeps it as a date.
+    """
     booked = received.event
     referral = known.referral(booked.referral_id) if known else None
-    if known is None or referral is None or referral.state is not ReferralState.ACCEPTED:
+    if known is None or referral is None or not referral.is_taken or referral.booking:
         return NOTHING
     booking = Booking(appointment_id=booked.appointment_id, starts_at=booked.starts_at)
-    after = known.with_referrals(referral.moved(ReferralState.SCHEDULED, now, booking=booking))
-    return _decided(after, [partner_queue.scheduled(known, referral, booked)])
+    if referral.state is ReferralState.ACCEPTED:
+        moved = referral.moved(Transition.SCHEDULED, now, Actor.SCHEDULING, booking=booking)
+    else:
+        moved = _going_back_to(ReferralState.ACCEPTED, ReferralState.SCHEDULED, referral, booking)
+    told = partner_queue.scheduled(ReferralScheduled, known, referral, booked)
+    return conclude(known.with_referrals([moved]), [told], situation, received.cause.id, now)
+
+
+def reschedule(
+    situation: Situation, received: Received[AppointmentRescheduled], known: RoutedCase | None, now: datetime
+) -> Decision[RoutedCase]:
+    """Another appointment took the place of the one the referral was booked for."""
+    event = received.event
+    referral = _booked(known, event.referral_id, event.replaces)
+    if known is None or referral is None:
+        return NOTHING
+    booking = Booking(appointment_id=event.appointment_id, starts_at=event.starts_at)
+    moved = (
+        referral.moved(Transition.RESCHEDULED, now, Actor.SCHEDULING, booking=booking)
+        if referral.state is ReferralState.SCHEDULED
+        else referral.model_copy(update={"booking": booking})
+    )
+    told = partner_queue.scheduled(ReferralRescheduled, known, referral, event)
+    return conclude(known.with_referrals([moved]), [told], situation, received.cause.id, now)
 
 
 def unschedule(
-    received: Received[AppointmentCancelled], known: RoutedCase | None, now: datetime
+    situation: Situation,
+    received: Received[AppointmentCancelled] | Received[AppointmentMissed],
+    known: RoutedCase | None,
+    now: datetime,
 ) -> Decision[RoutedCase]:
-    """The appointment a referral was booked for fell through: it waits for another one."""
-    cancelled = received.event
-    referral = known.referral(cancelled.referral_id) if known else None
+    """The appointment a referral was booked for fell through, or nobody came: it waits for another one."""
+    event = received.event
+    referral = _booked(known, event.referral_id, event.appointment_id)
     if known is None or referral is None or referral.booking is None:
         return NOTHING
-    if referral.booking.appointment_id != cancelled.appointment_id:
-        return NOTHING
-    return _decided(known.with_referrals(referral.moved(ReferralState.ACCEPTED, now, booking=None)), ())
+    missed = isinstance(event, AppointmentMissed)
+    reason = UnscheduledReason.MISSED if missed else UnscheduledReason.CANCELLED
+    if referral.state is ReferralState.SCHEDULED:
+        moved = referral.moved(Transition.UNSCHEDULED, now, Actor.SCHEDULING, reason, booking=None)
+    else:
+        moved = _going_back_to(ReferralState.SCHEDULED, ReferralState.ACCEPTED, referral, None)
+    told = partner_queue.unscheduled(known, referral, referral.booking, reason)
+    return conclude(known.with_referrals([moved]), [told], situation, received.cause.id, now)
 
 
 def _new_case(facts: CaseFacts) -> RoutedCase:
-    return RoutedCase(id=facts.case_id, facts=CaseFacts(**dict(facts)))
+    return RoutedCase(id=facts.case_id, facts=CaseFacts.model_construct(**dict(facts)))  # it was validated as it came
 
 
-def _after_amendment(case: RoutedCase, referral: Referral, agreement: Agreement | None, now: datetime) -> Referral:
-    kept = tuple(c.concern_id for c in case.concerns_of(referral) if may_stay(case, c, referral, agreement))
+def _after_amendment(case: RoutedCase, referral: Referral, situation: Situation, now: datetime) -> Referral:
+    kept = tuple(c.concern_id for c in case.concerns_of(referral) if _may_stay(case, referral, c, situation))
     if not kept:
-        return referral.moved(ReferralState.WITHDRAWN, now, booking=None)
+        return referral.moved(Transition.CANCELLED, now, Actor.SENDER)
     return referral.model_copy(update={"concerns": kept})
 
 
-def _answered(
-    received: Received[ReplyAccepted] | Received[ReplyDeclined], known: RoutedCase | None
-) -> tuple[RoutedCase, Referral] | ReplyRejected:
-    """The referral a reply may still decide, or the rejection. What is not the sender's is unknown to it."""
-    referral = known.referral(received.event.referral_id) if known else None
-    if known is None or referral is None or referral.partner_id != received.partner_id:
-        return _rejected(received, RejectionReason.UNKNOWN_REFERRAL)
-    if referral.state is not ReferralState.OFFERED:
-        return _rejected(received, RejectionReason.WRONG_STATE)
-    return known, referral
+def _may_stay(case: RoutedCase, referral: Referral, concern: ConcernFacts, situation: Situation) -> bool:
+    """Whether a concern stays in the hands it is in.
+
+    A partner gives it back when the legal basis no longer covers it, a consent withdrawn for instance; the office when
+    it waited for a legal basis and one has come.
+    """
+    if referral.partner_id:
+        return covers(case.facts.legal_basis, concern.concern_id, referral.partner_id, case.day)
+    if referral.unplaced is not UnplacedReason.NO_LEGAL_BASIS:
+        return True
+    agreement = situation.agreements.in_force(case.day)
+    asked = case.asked(concern.concern_id)
+    placed = place(concern, case.facts, asked, agreement, case.day, situation)
+    return placed.destination.unplaced is UnplacedReason.NO_LEGAL_BASIS
 
 
-def _rejected(received: Received[ReplyAccepted] | Received[ReplyDeclined], reason: RejectionReason) -> ReplyRejected:
-    assert received.partner_id is not None, "a reply arrives on a partner's topic"
-    return partner_queue.rejected(received.partner_id, received.partition, received.offset, reason)
+def _booked(known: RoutedCase | None, referral_id: str, appointment_id: str) -> Referral | None:
+    """The referral that still has this appointment."""
+    referral = known.referral(referral_id) if known else None
+    if referral is None or referral.booking is None or referral.booking.appointment_id != appointment_id:
+        return None
+    return referral
 
 
-def _placed(
-    case: RoutedCase,
-    told: Iterable[Event],
-    agreements: Agreements,
-    cause_id: str,
-    now: datetime,
-    follows: ReferralId | None = None,
-) -> Decision[RoutedCase]:
-    """Put the concerns that nobody has in hand into new referrals, one for each partner or reason."""
-    agreement = agreements.in_force(case.day)
-    referrals = [
-        _new_referral(case, destination, concerns, cause_id, now, follows)
-        for destination, concerns in divide(case, case.waiting, agreement).items()
-    ]
-    placed = [_announced(case, referral, agreement, now) for referral in referrals]
-    return _decided(case.with_referrals(*referrals), (*told, *placed))
-
-
-def _new_referral(
-    case: RoutedCase,
-    destination: Destination,
-    concerns: tuple[ConcernId, ...],
-    cause_id: str,
-    now: datetime,
-    follows: ReferralId | None,
-) -> Referral:
-    """A referral whose id follows from what caused it, so that a repetition makes the same one."""
-    unplaced = destination if isinstance(destination, UnplacedReason) else None
-    return Referral(
-        id=derived_id(cause_id, follows or case.id, destination),
-        partner_id=None if unplaced else destination,
-        state=ReferralState.CLEARING if unplaced else ReferralState.OFFERED,
-        concerns=concerns,
-        since=now,
-        follows=follows,
-        unplaced=unplaced,
-    )
-
-
-def _announced(case: RoutedCase, referral: Referral, agreement: Agreement | None, now: datetime) -> Event:
-    if referral.unplaced:
-        return ReferralUnplaced(
-            case_id=case.id, referral_id=referral.id, concerns=referral.concerns, reason=referral.unplaced
-        )
-    assert agreement is not None, "only an agreement names a partner"
-    return partner_queue.offered(case, referral, agreement, now)
-
-
-def _decided(case: RoutedCase, told: Iterable[Event]) -> Decision[RoutedCase]:
-    return Decision(state=case, events=(*told, case.progress))
+def _going_back_to(before: ReferralState, then: ReferralState, referral: Referral, booking: Booking | None) -> Referral:
+    """The referral with another booking; one that waits for an answer goes back to where it would have come."""
+    waiting = referral.waiting
+    if waiting is not None and waiting.back is before:
+        waiting = waiting.model_copy(update={"back": then})
+    return referral.model_copy(update={"booking": booking, "waiting": waiting})

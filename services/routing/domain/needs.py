@@ -12,8 +12,8 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
-from services.routing.domain.agreement import Agreement, Rule
-from shared.contracts.codes import AgeBand, Concern, Municipality, SubTopic, TargetGroup
+from services.routing.domain.agreement import Rule
+from shared.contracts.codes import AgeBand, Municipality, SubTopic, TargetGroup
 
 Area: TypeAlias = int
 Period: TypeAlias = tuple[date, date]
@@ -112,11 +112,6 @@ class _Axis:
 
     def missing(self, chosen: Sequence[int]) -> list[Any]:
         return self.values([number for number in range(len(self.stretches)) if number not in chosen])
-
-
-def rules_of(agreement: Agreement) -> Mapping[Concern, list[Rule]]:
-    """The rules of every field of work, also of those that have none."""
-    return {code: [rule for rule in agreement.rules if code in rule.fields] for code in Concern}
 
 
 def listed(values: Iterable[object]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from shared.contracts.codes import RejectionReason
 from shared.contracts.intake import CaseOpened
 from shared.contracts.partners import ReplyAccepted
 from shared.contracts.routing import ReferralAccepted, ReplyRejected
-from shared.envelope import source_of
+from shared.envelope import rfc3339, source_of, unwrap
 from shared.pipeline.decisions import Command, Decision, Reaction, Received
 from shared.pipeline.reading import Reader, Subscription
 from shared.pipeline.wire import UNREADABLE
@@ -382,6 +383,82 @@ def test_a_partner_cannot_take_the_place_of_another_cause_by_its_id() -> None:
     marks = [command.marks for command in commands if command is not None]
     assert len({*causes, written.id}) == 3
     assert marks[0] != marks[1]
+
+
+CLAIMS: dict[str, tuple[str, datetime | None]] = {
+    "UTC": ("2026-11-23T09:00:00Z", NOW),
+    "small letters": ("2026-11-23t09:00:00z", NOW),
+    "another offset": ("2026-11-23T10:00:00+01:00", NOW),
+    "a fraction": ("2026-11-23T09:00:00.5Z", NOW + timedelta(seconds=0.5)),
+    "nanoseconds": ("2026-11-23T09:00:00.500000001Z", NOW + timedelta(seconds=0.5)),
+    "years ahead": ("2099-12-31T23:59:59Z", datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    "no offset": ("2026-11-23T09:00:00", None),
+    "a day": ("2026-11-23", None),
+    "a week": ("2026-W48-1T09:00:00Z", None),
+    "no such day": ("2026-02-30T09:00:00Z", None),
+    "no such offset": ("2026-11-23T09:00:00+99:99", None),
+    "other digits": ("٢٠٢٦-11-23T09:00:00Z", None),
+    "year 0": ("0000-01-01T00:00:00Z", None),
+    "before year 1": ("0001-01-01T00:00:00+14:00", None),
+    "after year 9999": ("9999-12-31T23:59:59-01:00", None),
+    "a year of five digits": ("10000-01-01T00:00:00Z", None),
+    "an endless fraction": ("2026-11-23T09:00:00.5" + "0" * 100_000 + "Z", NOW + timedelta(seconds=0.5)),
+    "endless": ("2026-11-23T09:00:00" + "0" * 100_000 + "Z", None),
+    "empty": ("", None),
+    "words": ("tomorrow at nine", None),
+}
+
+
+def time_of(written: Written, topic: str = REPLIES) -> datetime | None:
+    """The time that reaches the decision about a record."""
+    seen: list[datetime | None] = []
+
+    def look(received: Received[ReplyAccepted], *_: Any) -> Decision[Tally]:
+        seen.append(received.time)
+        return Decision()
+
+    reading = Reader("routing", [Reaction(ReplyAccepted, look, lambda event: event.referral_id)], Subscription("", ""))
+    command = reading.command(a_record(written, topic=topic))
+    assert command is not None
+    command.decide(None, NOW)
+    [time] = seen
+    return time
+
+
+@pytest.mark.parametrize(("text", "time"), CLAIMS.values(), ids=CLAIMS)
+def test_a_reply_carries_the_time_its_sender_claims_and_none_where_that_is_no_time(
+    text: str, time: datetime | None
+) -> None:
+    written = reply().with_header("ce_time", text.encode())
+    document = structured_reply(time=text)
+
+    assert (time_of(written), time_of(document)) == (time, time)
+
+
+@pytest.mark.parametrize("value", [None, 7, True, ["2026-11-23T09:00:00Z"], {}, "\ud800"])
+def test_a_claimed_time_of_another_kind_is_none(value: object) -> None:
+    assert time_of(structured_reply(time=value)) is None
+
+
+def test_a_reply_without_a_time_claims_none() -> None:
+    written = reply().with_header("ce_time", None)
+
+    assert time_of(written) is None
+
+
+def test_the_time_of_our_own_services_is_not_looked_at() -> None:
+    written = Written().with_header("ce_time", rfc3339(NOW).encode())
+
+    assert unwrap("routing.referrals.v1", written.headers, written.value).time is None
+
+
+def structured_reply(**attributes: Any) -> Written:
+    """A reply as one JSON document."""
+    written = reply()
+    document = {"specversion": "1.0", "id": "reply 1", "source": "/partner", "type": BY_EVENT[ReplyAccepted].type}
+    written.value = json.dumps({**document, "data": json.loads(written.value or b""), **attributes}).encode()
+    written.headers = [("content-type", b"application/cloudevents+json")]
+    return written
 
 
 def test_what_belongs_to_no_case_belongs_to_none_when_it_is_replayed() -> None:

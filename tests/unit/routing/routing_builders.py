@@ -7,7 +7,7 @@ from uuid import UUID
 from services.routing.agreement_files import load_agreements
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.decisions import route
-from services.routing.settings import AGREEMENTS as DIRECTORY
+from services.routing.domain.situation import Situation
 from shared.contracts import Event
 from shared.contracts.base import derived_id
 from shared.contracts.codes import AgeBand, Concern, LegalBasisKind, Municipality, Urgency
@@ -15,8 +15,11 @@ from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
 from shared.contracts.routing import ReferralOffered
 from shared.envelope import Cause
 from shared.pipeline.decisions import Decision, Received
+from wegweiser.settings import AGREEMENTS as DIRECTORY
 
 AGREEMENTS: Final = load_agreements(DIRECTORY)
+SEEN: Final = Situation(AGREEMENTS)
+"""Nobody has reported anything."""
 NOW: Final = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 MARCH_2017: Final = datetime(2017, 3, 14, 9, 5, tzinfo=UTC)
 AUGUST_2017: Final = datetime(2017, 8, 15, 8, 5, tzinfo=UTC)
@@ -57,12 +60,13 @@ def received(event: E, *, by: str | None = None, cause: str = "") -> Received[E]
         partition=3,
         offset=42,
         partner_id=by,
+        time=None,
     )
 
 
 def opened(case: CaseOpened) -> Decision[RoutedCase]:
     """What routing decides about a case it did not know."""
-    return route(AGREEMENTS, received(case), None, NOW)
+    return route(SEEN, received(case), None, NOW)
 
 
 def a_routed_case(*codes: Concern, **facts: Any) -> RoutedCase:

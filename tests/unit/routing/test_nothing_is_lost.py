@@ -6,10 +6,11 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from routing_builders import AGREEMENTS, AUGUST_2017, MARCH_2017, NOW, PERSON, a_case, received, state_after
+from routing_builders import AUGUST_2017, MARCH_2017, NOW, PERSON, SEEN, a_case, received, state_after
 
 from services.routing.domain.case import RoutedCase
-from services.routing.domain.decisions import accept, amend, decline, route, withdraw
+from services.routing.domain.decisions import amend, route, withdraw
+from services.routing.domain.replies import accept, decline
 from shared.contracts.base import derived_id
 from shared.contracts.codes import AgeBand, Concern, DeclineReason, LegalBasisKind, ReferralState, WithdrawalReason
 from shared.contracts.intake import CaseAmended, CaseWithdrawn, ConcernFacts, LegalBasis
@@ -50,7 +51,7 @@ class CaseInRouting(RuleBasedStateMachine):
 
     @initialize(facts=cases)
     def open(self, facts: dict[str, Any]) -> None:
-        self.take_effect(route(AGREEMENTS, received(a_case(**facts)), None, NOW))
+        self.take_effect(route(SEEN, received(a_case(**facts)), None, NOW))
 
     @rule(data=st.data())
     def reply(self, data: st.DataObject) -> None:
@@ -58,10 +59,10 @@ class CaseInRouting(RuleBasedStateMachine):
         partner = data.draw(st.sampled_from(PARTNERS))
         if data.draw(st.booleans()):
             taken = ReplyAccepted(referral_id=referral.id)
-            self.take_effect(accept(AGREEMENTS, received(taken, by=partner, cause=self.step()), self.case, NOW))
+            self.take_effect(accept(SEEN, received(taken, by=partner, cause=self.step()), self.case, NOW))
         else:
             refused = ReplyDeclined(referral_id=referral.id, reason=DeclineReason.OTHER)
-            self.take_effect(decline(AGREEMENTS, received(refused, by=partner, cause=self.step()), self.case, NOW))
+            self.take_effect(decline(SEEN, received(refused, by=partner, cause=self.step()), self.case, NOW))
 
     @precondition(lambda self: any(r.state is ReferralState.OFFERED for r in self.case.referrals))
     @rule(data=st.data())
@@ -70,17 +71,17 @@ class CaseInRouting(RuleBasedStateMachine):
         referral = data.draw(st.sampled_from(offered))
         refused = ReplyDeclined(referral_id=referral.id, reason=DeclineReason.OTHER)
         reply = received(refused, by=referral.partner_id, cause=self.step())
-        self.take_effect(decline(AGREEMENTS, reply, self.case, NOW))
+        self.take_effect(decline(SEEN, reply, self.case, NOW))
 
     @rule(changed=concern_lists, basis=legal_bases)
     def amend(self, changed: tuple[ConcernFacts, ...], basis: LegalBasis) -> None:
         event = CaseAmended(**dict(self.case.facts) | {"concerns": changed, "legal_basis": basis})
-        self.take_effect(amend(AGREEMENTS, received(event, cause=self.step()), self.case, NOW))
+        self.take_effect(amend(SEEN, received(event, cause=self.step()), self.case, NOW))
 
     @rule()
     def withdraw(self) -> None:
         event = CaseWithdrawn(case_id=self.case.id, reason=WithdrawalReason.BY_PERSON)
-        self.take_effect(withdraw(received(event, cause=self.step()), self.case, NOW))
+        self.take_effect(withdraw(SEEN, received(event, cause=self.step()), self.case, NOW))
 
     def step(self) -> str:
         self.steps += 1

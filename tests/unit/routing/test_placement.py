@@ -8,6 +8,7 @@ from routing_builders import (
     AUGUST_2017,
     MARCH_2017,
     NOW,
+    SEEN,
     a_case,
     a_concern,
     case_number,
@@ -18,8 +19,9 @@ from routing_builders import (
     state_after,
 )
 
-from services.routing.agreement import Agreement, Agreements
+from services.routing.domain.agreement import Agreement, Agreements
 from services.routing.domain.decisions import route
+from services.routing.domain.situation import Situation
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
     AgeBand,
@@ -87,7 +89,7 @@ def test_an_offer_names_agreement_and_rules_and_gives_working_days_from_now() ->
 
 
 def test_nobody_has_to_answer_on_a_holiday() -> None:
-    decision = route(AGREEMENTS, received(a_case(Concern.DEBT)), None, datetime(2026, 12, 24, 9, tzinfo=UTC))
+    decision = route(SEEN, received(a_case(Concern.DEBT)), None, datetime(2026, 12, 24, 9, tzinfo=UTC))
 
     [offer] = events_of(decision, ReferralOffered)
     assert offer.respond_by == date(2027, 1, 4)  # the fifth working day, after the 28th to the 31st
@@ -102,7 +104,7 @@ def test_a_partner_learns_no_town_and_no_need_beyond_its_agreement() -> None:
         needs=(Need.FEMALE_COUNSELLOR, Need.STEP_FREE_ACCESS),
     )
 
-    [offer] = events_of(route(agreements, received(case), None, NOW), ReferralOffered)
+    [offer] = events_of(route(Situation(agreements), received(case), None, NOW), ReferralOffered)
 
     assert offer.needs == (Need.STEP_FREE_ACCESS,)
     assert "Kriftel" not in offer.model_dump_json()
@@ -139,7 +141,7 @@ def test_what_nobody_may_be_asked_for_is_cleared_by_the_office(
 def test_a_field_without_a_rule_is_cleared_by_the_office() -> None:
     agreements = an_agreement(rules=[AGREEMENTS.terms[0].rules[0].model_dump()])
 
-    decision = route(agreements, received(a_case(Concern.DEBT)), None, NOW)
+    decision = route(Situation(agreements), received(a_case(Concern.DEBT)), None, NOW)
 
     assert [gap.reason for gap in events_of(decision, ReferralUnplaced)] == [UnplacedReason.NO_RULE]
 
@@ -204,7 +206,7 @@ def test_a_repeated_cause_makes_the_same_referrals() -> None:
 def test_a_case_that_is_known_is_not_opened_again() -> None:
     case = a_case(Concern.DEBT)
 
-    decision = route(AGREEMENTS, received(case, cause="another"), state_after(opened(case)), NOW)
+    decision = route(SEEN, received(case, cause="another"), state_after(opened(case)), NOW)
 
     assert decision.state is None
     assert decision.events == ()

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 from routing_builders import (
-    AGREEMENTS,
     NOW,
     PERSON,
+    SEEN,
     a_case,
     a_concern,
     a_routed_case,
@@ -20,7 +20,8 @@ from routing_builders import (
 )
 
 from services.routing.domain.case import Referral, RoutedCase
-from services.routing.domain.decisions import accept, amend, decline, schedule, unschedule, withdraw
+from services.routing.domain.decisions import amend, schedule, unschedule, withdraw
+from services.routing.domain.replies import accept, decline
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
     AppointmentMode,
@@ -39,6 +40,7 @@ from shared.contracts.partners import ReplyAccepted, ReplyDeclined
 from shared.contracts.routing import (
     CaseProgressed,
     ReferralAccepted,
+    ReferralCancelled,
     ReferralDeclined,
     ReferralOffered,
     ReferralScheduled,
@@ -56,12 +58,12 @@ APPOINTMENT: Final = derived_id("appointment")
 
 def accepted(case: RoutedCase, *, by: str, referral_id: str | None = None) -> Decision[RoutedCase]:
     reply = ReplyAccepted(referral_id=referral_id or referral_of(case, by).id)
-    return accept(AGREEMENTS, received(reply, by=by), case, NOW)
+    return accept(SEEN, received(reply, by=by), case, NOW)
 
 
 def declined(case: RoutedCase, *, by: str, referral_id: str | None = None) -> Decision[RoutedCase]:
     reply = ReplyDeclined(referral_id=referral_id or referral_of(case, by).id, reason=DeclineReason.CAPACITY)
-    return decline(AGREEMENTS, received(reply, by=by), case, NOW)
+    return decline(SEEN, received(reply, by=by), case, NOW)
 
 
 def booked(case: RoutedCase, referral: Referral, appointment_id: str = APPOINTMENT) -> Decision[RoutedCase]:
@@ -77,7 +79,7 @@ def booked(case: RoutedCase, referral: Referral, appointment_id: str = APPOINTME
         mode=AppointmentMode.ON_SITE,
         languages=("ar",),
     )
-    return schedule(received(event), case, NOW)
+    return schedule(SEEN, received(event), case, NOW)
 
 
 def cancelled(case: RoutedCase, referral: Referral, appointment_id: str = APPOINTMENT) -> Decision[RoutedCase]:
@@ -89,17 +91,17 @@ def cancelled(case: RoutedCase, referral: Referral, appointment_id: str = APPOIN
         person_id=PERSON,
         reason=CancellationReason.WITHDRAWN,
     )
-    return unschedule(received(event), case, NOW)
+    return unschedule(SEEN, received(event), case, NOW)
 
 
 def withdrawn(case: RoutedCase) -> Decision[RoutedCase]:
     event = CaseWithdrawn(case_id=case.id, reason=WithdrawalReason.BY_PERSON)
-    return withdraw(received(event), case, NOW)
+    return withdraw(SEEN, received(event), case, NOW)
 
 
 def amended(case: RoutedCase, *concerns: ConcernFacts, **facts: Any) -> Decision[RoutedCase]:
     event = CaseAmended(**dict(case.facts) | {"concerns": concerns} | facts)
-    return amend(AGREEMENTS, received(event), case, NOW)
+    return amend(SEEN, received(event), case, NOW)
 
 
 def referral_of(case: RoutedCase, partner_id: str | None) -> Referral:
@@ -160,7 +162,7 @@ def test_partners_that_choose_the_same_id_for_their_replies_leave_two_referrals_
     chosen = Cause.begin()
     for partner in ("schuldnerberatung", "awo"):
         reply = ReplyDeclined(referral_id=referral_of(case, partner).id, reason=DeclineReason.CAPACITY)
-        case = state_after(decline(AGREEMENTS, replace(received(reply, by=partner), cause=chosen), case, NOW))
+        case = state_after(decline(SEEN, replace(received(reply, by=partner), cause=chosen), case, NOW))
 
     assert [len(referral.concerns) for referral in case.open_referrals] == [1, 1]
 
@@ -270,7 +272,7 @@ def test_a_withdrawn_case_stays_withdrawn() -> None:
 def test_a_withdrawal_of_an_unknown_case_changes_nothing() -> None:
     event = CaseWithdrawn(case_id=case_number(1), reason=WithdrawalReason.BY_SENDER)
 
-    assert changes_nothing(withdraw(received(event), None, NOW))
+    assert changes_nothing(withdraw(SEEN, received(event), None, NOW))
 
 
 def test_a_new_concern_is_placed_and_the_others_stay_where_they_are() -> None:
@@ -282,12 +284,12 @@ def test_a_new_concern_is_placed_and_the_others_stay_where_they_are() -> None:
     assert referral_of(state_after(decision), "schuldnerberatung").state is ReferralState.ACCEPTED
 
 
-def test_a_referral_whose_concerns_were_all_dropped_is_withdrawn() -> None:
+def test_a_referral_whose_concerns_were_all_dropped_is_cancelled() -> None:
     case = a_routed_case(Concern.DEBT, Concern.JOB_SEARCH)
 
     decision = amended(case, a_concern(Concern.DEBT))
 
-    assert [(e.partner_id, e.reason) for e in events_of(decision, ReferralWithdrawn)] == [
+    assert [(e.partner_id, e.reason) for e in events_of(decision, ReferralCancelled)] == [
         ("awo", WithdrawalReason.BY_SENDER)
     ]
     assert [r.partner_id for r in state_after(decision).open_referrals] == ["schuldnerberatung"]
@@ -335,7 +337,7 @@ def test_a_partner_gives_back_what_the_legal_basis_no_longer_covers() -> None:
 
     decision = amended(case, a_concern(Concern.DEBT), a_concern(Concern.JOB_SEARCH), legal_basis=narrower)
 
-    assert [event.partner_id for event in events_of(decision, ReferralWithdrawn)] == ["awo"]
+    assert [event.partner_id for event in events_of(decision, ReferralCancelled)] == ["awo"]
     assert [gap.reason for gap in events_of(decision, ReferralUnplaced)] == [UnplacedReason.NO_LEGAL_BASIS]
     assert referral_of(state_after(decision), "schuldnerberatung").state is ReferralState.OFFERED
 
@@ -343,4 +345,4 @@ def test_a_partner_gives_back_what_the_legal_basis_no_longer_covers() -> None:
 def test_an_amendment_of_an_unknown_case_places_it() -> None:
     event = CaseAmended(**dict(a_case(Concern.DEBT)))
 
-    assert partners_asked(amend(AGREEMENTS, received(event), None, NOW)) == {"schuldnerberatung"}
+    assert partners_asked(amend(SEEN, received(event), None, NOW)) == {"schuldnerberatung"}

@@ -9,9 +9,10 @@ from typing import Any, Final
 import pytest
 from routing_builders import AGREEMENTS, NOW, case_number, events_of, received
 
-from services.routing.agreement import Agreements
+from services.routing.domain.agreement import Agreements
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.decisions import route
+from services.routing.domain.situation import Situation
 from shared.contracts.base import derived_id
 from shared.contracts.codes import AgeBand, LegalBasisKind
 from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
@@ -81,7 +82,7 @@ def under(version: str) -> Agreements:
 
 
 def routed(case: Mapping[str, Any], agreements: Agreements, turn: int = 0) -> Decision[RoutedCase]:
-    return route(agreements, received(opened(case, turn)), None, NOW)
+    return route(Situation(agreements), received(opened(case, turn)), None, NOW)
 
 
 def outcomes(decision: Decision[RoutedCase]) -> dict[str, str]:

@@ -1,0 +1,129 @@
+"""Lets clocks take effect: looks for cases that are due and decides about them, in every instance.
+
+Which instance is first is decided by the case's version; for the other nothing is due any more.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from services.routing.domain.case import RoutedCase
+from services.routing.domain.clocks import is_due
+from services.routing.domain.notices import notices_due
+from services.routing.domain.ticking import tick
+from services.routing.repository import NOTICES, RoutedCases
+from shared.contracts.base import derived_id
+from shared.envelope import Cause, new_traceparent
+from shared.pipeline.decisions import Command, Decision, Failed, Mark, Outcome
+from shared.pipeline.engine import utc_now
+
+log = structlog.get_logger()
+
+Handle = Callable[[Sequence[Command[Any]]], Awaitable[list[Outcome[Any]]]]
+"""The pipeline's `handle`: lets commands take effect and publishes what follows."""
+
+
+class Clockwork:
+    """One a process."""
+
+    EVERY: Final = 1.0
+    """Seconds between two looks while nothing is due."""
+    AT_ONCE: Final = 100
+    """Cases in a transaction: few enough that an offer waits for one of them only a moment."""
+    PUTS_OFF: Final = timedelta(minutes=1)
+    """How long a case waits whose clocks could not take effect, so that it does not hold up the others."""
+    FORGETS_EVERY: Final = timedelta(hours=1)
+
+    def __init__(self, handle: Handle, cases: RoutedCases, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._handle = handle
+        self._cases = cases
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._forgot_at: datetime | None = None
+        self._put_off: dict[str, datetime] = {}
+        self._warned: set[str] = set()
+        """Warnings that need not be looked up again."""
+
+    def nudge(self) -> None:
+        """What took effect starts clocks and makes none come due."""
+
+    async def start(self) -> None:
+        """Begin to look."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Finish the cases at hand."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                busy = await self.work()
+            except Exception:
+                log.exception("clocks_put_off")
+                busy = False
+            if not busy:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), self.EVERY)
+
+    async def work(self) -> bool:
+        """Let what is due take effect, as much as goes at once; returns whether more may be due."""
+        now = self._clock()
+        await self._warn(now)
+        self._put_off = {case_id: until for case_id, until in self._put_off.items() if until > now}
+        due = await self._cases.due(now, self.AT_ONCE, but=list(self._put_off))
+        if due:
+            outcomes = await self._handle([ticking(self._cases, case, now) for case in due])
+            failed = {case.id for case, outcome in zip(due, outcomes, strict=True) if isinstance(outcome, Failed)}
+            self._put_off |= dict.fromkeys(failed, now + self.PUTS_OFF)
+            log.info("clocks_ran_out", cases=len(due), failed=len(failed))
+            return len(due) == self.AT_ONCE
+        if self._forgot_at is None or now - self._forgot_at > self.FORGETS_EVERY:
+            self._forgot_at = now
+            if forgotten := await self._cases.forget(now):
+                log.info("cases_forgotten", cases=forgotten)
+        return False
+
+    async def _warn(self, now: datetime) -> None:
+        """Tell that the agreement ends, once."""
+        for notice in notices_due(self._cases.situation.agreements, now):
+            name = f"{notice.agreement}/{notice.days_left}"
+            if name not in self._warned:
+                cause = Cause(derived_id("notice", name), derived_id("notice", name), new_traceparent())
+                decision: Decision[Any] = Decision(events=(notice,), apart=True)
+                marks = (Mark(NOTICES, name),)
+                await self._handle([Command(None, cause, partial(_always, decision), marks)])
+                self._warned.add(name)
+
+
+def ticking(cases: RoutedCases, case: RoutedCase, now: datetime) -> Command[Any]:
+    """Lets the clocks of a case take effect that are due by `now`. The cause follows from these clocks, so that two
+    instances, and a rewind, mean the same."""
+    due = sorted(
+        f"{r.id}/{r.clock.kind}/{r.clock.at.isoformat()}" for r in case.referrals if r.clock and is_due(r, now)
+    )
+    id_ = derived_id("clock", case.id, *due)
+
+    def decide(known: RoutedCase | None, at: datetime) -> Decision[RoutedCase]:
+        return tick(cases.situation, id_, known, at)
+
+    return Command(case.id, Cause(id_, case.correlation_id, case.traceparent), decide)
+
+
+async def run_out(cases: RoutedCases) -> AsyncIterator[Command[Any]]:
+    """After a restore: what clocks did since then happens again, under the same ids, and is not told twice."""
+    now = utc_now()
+    for case in await cases.due(now, at_most=0):
+        yield ticking(cases, case, now)
+
+
+def _always(decision: Decision[Any], _known: None, _now: datetime) -> Decision[Any]:
+    return decision

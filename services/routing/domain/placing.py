@@ -1,0 +1,310 @@
+"""What every decision about a case ends with: hold or release what depends, place what nobody has, tell how it stands.
+
+What somebody places by name, the office or a partner that hands on, is offered here as well.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from services.routing.domain import partner_queue
+from services.routing.domain.agreement import Agreement
+from services.routing.domain.case import Referral, RoutedCase
+from services.routing.domain.clocks import response_clock
+from services.routing.domain.explanation import ConcernSeen, Explanation, TakerSeen, TakerVerdict
+from services.routing.domain.lifecycle import Transition
+from services.routing.domain.placement import Destination, Placed, covers, match, place
+from services.routing.domain.situation import Situation
+from shared.contracts import Event
+from shared.contracts.base import ConcernId, PartnerId, ReferralId, derived_id
+from shared.contracts.codes import Actor, ReferralState, UnplacedReason
+from shared.contracts.intake import ConcernFacts
+from shared.contracts.partners import ReplyHandedOn
+from shared.contracts.routing import (
+    CoverageGapFound,
+    ReferralHeld,
+    ReferralInformed,
+    ReferralReleased,
+    ReferralUnplaced,
+)
+from shared.pipeline.decisions import Decision
+
+BY_HAND: Final = "by-hand"
+"""The rule of an offer that no rule made: the office or a partner named the taker."""
+
+_GAPS: Final = frozenset(
+    {
+        UnplacedReason.NO_RULE,
+        UnplacedReason.NO_AGREEMENT,
+        UnplacedReason.NO_CAPACITY,
+        UnplacedReason.ALL_ASKED,
+    }
+)
+"""What is the agreement's or the partners' shortcoming, and not what somebody wished or did not consent to."""
+
+
+def conclude(
+    case: RoutedCase, told: Iterable[Event], situation: Situation, cause_id: str, now: datetime
+) -> Decision[RoutedCase]:
+    """Store what was decided, after what follows from it for the other concerns of the case."""
+    events = list(told)
+    if not case.withdrawn:
+        released = [
+            referral.moved(Transition.RELEASED, now, Actor.AGREEMENT)
+            for referral in case.referrals
+            if referral.state is ReferralState.HELD and not any(map(case.awaited, case.concerns_of(referral)))
+        ]
+        if released:
+            events += [ReferralReleased(case_id=case.id, referral_id=referral.id) for referral in released]
+            case = case.with_referrals(released)
+        if left := case.in_nobodys_hands:
+            case = _placed(case, left, situation, cause_id, now, events)
+    return Decision(state=case, events=(*events, case.progress))
+
+
+def stands_against(
+    case: RoutedCase, referral: Referral, partner_id: PartnerId, agreement: Agreement
+) -> UnplacedReason | None:
+    """Why a partner may not have the concerns of a referral, whoever wants it to; None where it may."""
+    if partner_id not in agreement.partners_by_id:
+        return UnplacedReason.NO_AGREEMENT
+    if not all(covers(case.facts.legal_basis, id_, partner_id, case.day) for id_ in referral.concerns):
+        return UnplacedReason.NO_LEGAL_BASIS
+    return UnplacedReason.EXCLUDED_BY_WISH if partner_id in case.facts.excluded_partners else None
+
+
+def assigned(
+    case: RoutedCase,
+    referral: Referral,
+    to: PartnerId,
+    agreement: Agreement,
+    situation: Situation,
+    now: datetime,
+    by: Actor,
+    reason: StrEnum,
+) -> tuple[RoutedCase, Event]:
+    """The case with a referral in clearing offered to a partner that somebody named, and what that partner is told."""
+    concerns = case.concerns_of(referral)
+    matches = [match(concern, case.facts, agreement, case.day) for concern in concerns]
+    rules = tuple(dict.fromkeys(rule.id for rule, _ in matches if rule and to in (*rule.takers, *rule.hand_on_to)))
+    offered = referral.moved(
+        Transition.ASSIGNED,
+        now,
+        by,
+        reason,
+        partner_id=to,
+        unplaced=None,
+        agreement=agreement.version,
+        rules=rules or (BY_HAND,),
+        clock=response_clock(agreement, to, rules, now),
+    )
+    partner = agreement.partner(to)
+    rooms = [situation.room(partner, concern.code) for concern in concerns]
+    seen = tuple(
+        ConcernSeen(
+            concern.concern_id,
+            concern.code,
+            concern.sub_topic,
+            concern.age_band,
+            rules_seen,
+            (TakerSeen(to, TakerVerdict.ASKED, room.status, room.places, room.weeks),),
+        )
+        for concern, (_, rules_seen), room in zip(concerns, matches, rooms, strict=True)
+    )
+    return _with_offers(case, [(offered, seen)], agreement, situation, now), partner_queue.offered(
+        case, offered, agreement
+    )
+
+
+def may_be_handed_to(
+    to: PartnerId, case: RoutedCase, referral: Referral, agreement: Agreement, situation: Situation
+) -> bool:
+    """Whether a partner may give its referral to another: by the agreement as by legal basis, wish and capacity."""
+    if to == referral.partner_id or stands_against(case, referral, to, agreement):
+        return False
+    return all(
+        to not in case.asked(concern.concern_id)
+        and (rule := match(concern, case.facts, agreement, case.day)[0]) is not None
+        and to in (*rule.takers, *rule.hand_on_to)
+        and not situation.room(agreement.partner(to), concern.code).is_full
+        for concern in case.concerns_of(referral)
+    )
+
+
+def handed_over(
+    case: RoutedCase,
+    ended: Referral,
+    reply: ReplyHandedOn,
+    agreement: Agreement,
+    situation: Situation,
+    cause_id: str,
+    now: datetime,
+) -> tuple[RoutedCase, Event]:
+    """The concerns of the referral that was handed on, offered to the partner that was named."""
+    assert reply.to is not None, "without a name the rules decide"
+    linked = Referral(
+        id=derived_id(cause_id, ended.id, reply.to),
+        state=ReferralState.CLEARING,
+        concerns=ended.concerns,
+        since=now,
+        follows=ended.id,
+    )
+    return assigned(case, linked, reply.to, agreement, situation, now, Actor.PARTNER, reply.reason)
+
+
+def _with_offers(
+    case: RoutedCase,
+    made: Sequence[tuple[Referral, tuple[ConcernSeen, ...]]],
+    agreement: Agreement | None,
+    situation: Situation,
+    now: datetime,
+) -> RoutedCase:
+    """The case with these referrals, why they are where they are, and the places they take."""
+    after = case.with_referrals(referral for referral, _ in made)
+    explained = tuple(_explanation(case, referral, seen, now) for referral, seen in made if seen)
+    taken = tuple(
+        (report, referral.id)
+        for referral, _ in made
+        if referral.partner_id and agreement
+        for report in situation.give(
+            agreement.partner(referral.partner_id), (concern.code for concern in after.concerns_of(referral))
+        )
+    )
+    return after.model_copy(update={"explained": case.explained + explained, "taken": case.taken + taken})
+
+
+def _explanation(case: RoutedCase, referral: Referral, seen: tuple[ConcernSeen, ...], now: datetime) -> Explanation:
+    return Explanation(
+        referral_id=referral.id,
+        case_id=case.id,
+        at=now,
+        by=referral.by,
+        municipality=case.facts.municipality,
+        agreement=referral.agreement,
+        partner_id=referral.partner_id,
+        unplaced=referral.unplaced,
+        sheet=referral.sheet,
+        concerns=seen,
+        reason=referral.reason,
+        follows=referral.follows,
+    )
+
+
+def _placed(
+    case: RoutedCase,
+    concerns: Iterable[ConcernFacts],
+    situation: Situation,
+    cause_id: str,
+    now: datetime,
+    events: list[Event],
+) -> RoutedCase:
+    """The case with new referrals for these concerns, one for each destination and referral that left them over."""
+    agreement = situation.agreements.in_force(case.day)
+    held: dict[tuple[ReferralId | None, tuple[ConcernId, ...]], list[ConcernId]] = defaultdict(list)
+    shares: dict[tuple[ReferralId | None, Destination], list[Placed]] = defaultdict(list)
+    for concern in concerns:
+        last = case.latest(concern.concern_id)
+        follows = last.id if last else None
+        if awaited := case.awaited(concern):
+            held[follows, awaited].append(concern.concern_id)
+        else:
+            asked = case.asked(concern.concern_id) if last else frozenset()
+            placed = place(concern, case.facts, asked, agreement, case.day, situation)
+            shares[follows, placed.destination].append(placed)
+    maker = _Maker(case, agreement, cause_id, now)
+    made = [maker.held(follows, awaited, ids) for (follows, awaited), ids in held.items()]
+    made += [maker.placed(follows, to, share) for (follows, to), share in shares.items()]
+    for referral, _ in made:
+        events += _announced(case, referral, agreement)
+    return _with_offers(case, made, agreement, situation, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes the new referrals of one decision, each with what was looked at to place it."""
+
+    case: RoutedCase
+    agreement: Agreement | None
+    cause_id: str
+    now: datetime
+
+    def held(
+        self, follows: ReferralId | None, awaited: Sequence[ConcernId], ids: Sequence[ConcernId]
+    ) -> tuple[Referral, tuple[ConcernSeen, ...]]:
+        return self._new(ReferralState.HELD, follows, ",".join(awaited), ids), ()
+
+    def placed(
+        self, follows: ReferralId | None, to: Destination, shares: Sequence[Placed]
+    ) -> tuple[Referral, tuple[ConcernSeen, ...]]:
+        rules = tuple(dict.fromkeys(placed.rule for placed in shares if placed.rule))
+        clock = None
+        if to.partner_id and self.agreement:
+            clock = response_clock(self.agreement, to.partner_id, rules, self.now)
+        where = {"partner_id": to.partner_id, "unplaced": to.unplaced, "sheet": to.sheet, "rules": rules}
+        ids = [placed.seen.concern_id for placed in shares]
+        referral = self._new(_state(to), follows, str(to), ids, clock=clock, **where)
+        return referral, tuple(placed.seen for placed in shares)
+
+    def _new(
+        self, state: ReferralState, follows: ReferralId | None, to: str, ids: Sequence[ConcernId], **fields: Any
+    ) -> Referral:
+        """Its id follows from what caused it, so that a repetition makes the same one."""
+        return Referral(
+            id=derived_id(self.cause_id, follows or self.case.id, to),
+            state=state,
+            concerns=tuple(ids),
+            since=self.now,
+            follows=follows,
+            agreement=self.agreement.version if self.agreement else None,
+            **fields,
+        )
+
+
+def _state(to: Destination) -> ReferralState:
+    if to.partner_id:
+        return ReferralState.OFFERED
+    return ReferralState.INFORMED if to.sheet else ReferralState.CLEARING
+
+
+def _announced(case: RoutedCase, referral: Referral, agreement: Agreement | None) -> Iterator[Event]:
+    if referral.partner_id and agreement:
+        yield partner_queue.offered(case, referral, agreement)
+    elif referral.unplaced:
+        yield ReferralUnplaced(
+            case_id=case.id, referral_id=referral.id, concerns=referral.concerns, reason=referral.unplaced
+        )
+        if referral.unplaced in _GAPS:
+            yield from (_gap(case, concern, referral) for concern in case.concerns_of(referral))
+    elif referral.sheet:
+        yield ReferralInformed(
+            case_id=case.id,
+            referral_id=referral.id,
+            person_id=case.facts.person_id,
+            concerns=referral.concerns,
+            sheet=referral.sheet,
+            languages=case.facts.languages,
+        )
+    else:
+        awaited = (id_ for concern in case.concerns_of(referral) for id_ in case.awaited(concern))
+        yield ReferralHeld(
+            case_id=case.id,
+            referral_id=referral.id,
+            concerns=referral.concerns,
+            after=tuple(dict.fromkeys(awaited)),
+        )
+
+
+def _gap(case: RoutedCase, concern: ConcernFacts, referral: Referral) -> CoverageGapFound:
+    town, language = case.facts.municipality, next(iter(case.facts.languages), None)
+    assert referral.unplaced is not None, "a gap is why somebody could not be asked"
+    return CoverageGapFound(
+        gap_id=derived_id("gap", concern.code, town, language or ""),
+        code=concern.code,
+        municipality=town,
+        language=language,
+        reason=referral.unplaced,
+        agreement=referral.agreement,
+    )
