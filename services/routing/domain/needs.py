@@ -78,7 +78,7 @@ class Needs:
         """The whole area in few parts."""
         cells = [number for number, bit in enumerate(reversed(f"{area:b}")) if bit == "1"]
         boxes: list[_Indices] = [tuple((index,) for index in self._cell(number)) for number in cells]
-        for position in range(len(self._axes)):
+        for position in reversed(range(len(self._axes))):
             alike: dict[_Indices, tuple[int, ...]] = defaultdict(tuple)
             for box in boxes:
                 alike[box[:position] + box[position + 1 :]] += box[position]
@@ -104,11 +104,12 @@ class Needs:
 class _Axis:
     """The values of one criterion in stretches that no rule tells apart, and by rule the stretches that it fits."""
 
+    order: Mapping[Any, int]
     stretches: tuple[tuple[Any, ...], ...]
     of: Mapping[str, tuple[int, ...]]
 
     def values(self, chosen: Sequence[int]) -> list[Any]:
-        return [value for number in chosen for value in self.stretches[number]]
+        return sorted((value for number in chosen for value in self.stretches[number]), key=self.order.__getitem__)
 
     def missing(self, chosen: Sequence[int]) -> list[Any]:
         return self.values([number for number in range(len(self.stretches)) if number not in chosen])
@@ -127,7 +128,8 @@ def _told_apart(rules: Sequence[Rule], values: Sequence[Any], fits: Callable[[Ru
         rule.id: tuple(index for index, mask in enumerate(alike) if mask >> number & 1)
         for number, rule in enumerate(rules)
     }
-    return _Axis(tuple(map(tuple, alike.values())), fitting)
+    order = {value: number for number, value in enumerate(values)}
+    return _Axis(order, tuple(map(tuple, alike.values())), fitting)
 
 
 def _fits(named: frozenset[Any] | None, value: object) -> bool:
@@ -171,7 +173,7 @@ def _named(word: str) -> Callable[[Sequence[Any], Sequence[Any]], str]:
 
 
 def _days(missing: Sequence[Any], values: Sequence[Any]) -> str:
-    return listed(f"{first} to {last}" for first, last in sorted(values)) if missing else ""
+    return listed(f"{first} to {last}" for first, last in values) if missing else ""
 
 
 _TELL: Final = (_ages, _towns, _named("target group"), _named("language"), _named("sub-topic"), _days)
