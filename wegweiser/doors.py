@@ -39,7 +39,7 @@ class Door:
         return self._answer("GET", path, parameters)
 
     def post(self, path: str, body: Any = None) -> dict[str, Any]:
-        """The answer to an order, with a `body` in JSON if it needs one; raises `NoAnswerError` or `RefusedError`."""
+        """The answer to an order, with `body` as JSON where it has one; raises `NoAnswerError` or `RefusedError`."""
         return self._answer("POST", path, {}, body)
 
     def _answer(self, method: str, path: str, parameters: dict[str, Any], body: Any = None) -> dict[str, Any]:

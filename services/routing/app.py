@@ -7,13 +7,11 @@ from fastapi import FastAPI
 from services.routing.agreement_store import MIGRATIONS as AGREEMENT_MIGRATIONS
 from services.routing.agreement_store import AgreementStore
 from services.routing.api import routing_routers
-from services.routing.api.agreements import agreements_router
 from services.routing.clockwork import Clockwork, run_out
 from services.routing.handlers import SUBSCRIPTIONS, reactions
 from services.routing.repository import MIGRATIONS, RoutedCases
 from services.routing.settings import RoutingSettings
 from shared.service import Service
-from shared.web.service_token import read_or_create_token
 
 
 def create_app(settings: RoutingSettings | None = None) -> FastAPI:
@@ -31,8 +29,6 @@ def create_app(settings: RoutingSettings | None = None) -> FastAPI:
     cases = cast(RoutedCases, service.states)
     service.employ(Clockwork(service.pipeline.handle, cases))
     app = service.app()
-    token = read_or_create_token(settings.service_token_file)
-    app.include_router(agreements_router(AgreementStore(service.database), settings.kafka_bootstrap, token))
-    for router in routing_routers(service.pipeline.door, cases, settings):
+    for router in routing_routers(service.pipeline.door, cases, service.database, settings):
         app.include_router(router)
     return app
