@@ -84,7 +84,7 @@ async def test_the_same_agreement_again_changes_nothing(store: AgreementStore) -
         (
             changed(replacing(date(2026, 12, 1)), rules=FOLLOWING.rules * 2),
             Refusal.NOT_SOUND,
-            "rules: vhs-courses: the id is used twice, and 12 more",
+            "rules: vhs-courses: the id is used twice, and 13 more",
         ),
         (replacing(date(2020, 1, 1)), Refusal.DAYS_DECIDED, "cases up to today were decided by 2019-01-09"),
         (replacing(date(2026, 11, 23)), Refusal.DAYS_DECIDED, "cases up to today were decided by 2019-01-09"),
