@@ -36,7 +36,7 @@ class Clockwork:
     """Cases in a transaction: few enough that an offer waits for one of them only a moment."""
     PUTS_OFF: Final = timedelta(minutes=1)
     """How long a case waits whose clocks could not take effect, so that it does not hold up the others."""
-    FORGETS_EVERY: Final = timedelta(hours=1)
+    TIDIES_EVERY: Final = timedelta(minutes=1)
 
     def __init__(self, handle: Handle, cases: RoutedCases, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._handle = handle
@@ -44,7 +44,7 @@ class Clockwork:
         self._clock = clock
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._forgot_at: datetime | None = None
+        self._tidied_at: datetime | None = None
         self._put_off: dict[str, datetime] = {}
         self._warned: set[str] = set()
         """Warnings that need not be looked up again."""
@@ -76,7 +76,9 @@ class Clockwork:
     async def work(self) -> bool:
         """Let what is due take effect, as much as goes at once; returns whether more may be due."""
         now = self._clock()
-        await self._warn(now)
+        if self._tidied_at is None or now - self._tidied_at > self.TIDIES_EVERY:
+            await self._tidy(now)
+            self._tidied_at = now
         self._put_off = {case_id: until for case_id, until in self._put_off.items() if until > now}
         due = await self._cases.due(now, self.AT_ONCE, but=list(self._put_off))
         if due:
@@ -85,11 +87,14 @@ class Clockwork:
             self._put_off |= dict.fromkeys(failed, now + self.PUTS_OFF)
             log.info("clocks_ran_out", cases=len(due), failed=len(failed))
             return len(due) == self.AT_ONCE
-        if self._forgot_at is None or now - self._forgot_at > self.FORGETS_EVERY:
-            self._forgot_at = now
-            if forgotten := await self._cases.forget(now):
-                log.info("cases_forgotten", cases=forgotten)
         return False
+
+    async def _tidy(self, now: datetime) -> None:
+        """What needs no haste: warn of the agreement's end, forget cases whose time is over."""
+        await self._cases.look_around()
+        await self._warn(now)
+        if forgotten := await self._cases.forget(now):
+            log.info("cases_forgotten", cases=forgotten)
 
     async def _warn(self, now: datetime) -> None:
         """Tell that the agreement ends, once."""

@@ -72,7 +72,7 @@ class RoutedCases:
         """The cases and capacities these ids lead to, by the id that was asked for."""
         fields = [key for key in keys if SEPARATOR in key]
         ids = [key for key in keys if SEPARATOR not in key]
-        cases, _ = await asyncio.gather(self._cases.load(ids), self._look_around())
+        cases, _ = await asyncio.gather(self._cases.load(ids), self.look_around())
         return {**cases, **(await self._capacities.load(fields) if fields else {})}
 
     def keys_of(self, state: RoutedCase | PartnerCapacity) -> Collection[str]:
@@ -100,7 +100,7 @@ class RoutedCases:
         if ended and any(report.places is not None for report in self._reports):
             await places.delete_many({"referral_id": {"$in": ended}}, session=session)
 
-    async def _look_around(self) -> None:
+    async def look_around(self) -> None:
         """Renew what an attempt sees. Places of limited reports are counted every time, the rest once a second."""
         now = utc_now()
         if self._seen_at is None or now - self._seen_at > _FRESH:
