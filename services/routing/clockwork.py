@@ -4,6 +4,7 @@ Which instance is first is decided by the case's version; for the other nothing 
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -36,7 +37,8 @@ class Clockwork:
     """Cases in a transaction: few enough that an offer waits for one of them only a moment."""
     PUTS_OFF: Final = timedelta(minutes=1)
     """How long a case waits whose clocks could not take effect, so that it does not hold up the others."""
-    TIDIES_EVERY: Final = timedelta(minutes=1)
+    TIDIES_EVERY: Final = 60.0
+    """Seconds."""
 
     def __init__(self, handle: Handle, cases: RoutedCases, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._handle = handle
@@ -44,7 +46,7 @@ class Clockwork:
         self._clock = clock
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._tidied_at: datetime | None = None
+        self._tidied_at: float | None = None
         self._put_off: dict[str, datetime] = {}
         self._warned: set[str] = set()
         """Warnings that need not be looked up again."""
@@ -76,9 +78,9 @@ class Clockwork:
     async def work(self) -> bool:
         """Let what is due take effect, as much as goes at once; returns whether more may be due."""
         now = self._clock()
-        if self._tidied_at is None or now - self._tidied_at > self.TIDIES_EVERY:
+        if self._tidied_at is None or time.monotonic() - self._tidied_at > self.TIDIES_EVERY:
             await self._tidy(now)
-            self._tidied_at = now
+            self._tidied_at = time.monotonic()
         self._put_off = {case_id: until for case_id, until in self._put_off.items() if until > now}
         due = await self._cases.due(now, self.AT_ONCE, but=list(self._put_off))
         if due:

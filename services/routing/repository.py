@@ -1,6 +1,7 @@
 """Where routing keeps its cases: one document per case, with its referrals inside; and what it looks at beside them."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,8 +31,8 @@ NOTICES: Final = "notices"
 
 KEPT: Final = timedelta(days=3 * 365)
 """How long a case's codes are kept after its end: a term of the agreement, and the review that follows it."""
-_FRESH: Final = timedelta(seconds=1)
-"""How old capacity and load may be; terms of the agreement never change for days that have begun."""
+_FRESH: Final = 1.0
+"""Seconds: how old capacity and load may be; terms of the agreement never change for days that have begun."""
 _DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
 """What is written beside a case to find it by, and is not read back."""
 
@@ -63,7 +64,7 @@ class RoutedCases:
         self._cases = CaseDocuments(database)
         self._capacities = MongoStates(database, CAPACITIES, PartnerCapacity)
         self._agreements = agreements
-        self._seen_at: datetime | None = None
+        self._seen_at: float | None = None
         self._reports: list[PartnerCapacity] = []
         self._loads: dict[str, int] = {}
         self.situation = Situation(Agreements())
@@ -102,11 +103,11 @@ class RoutedCases:
 
     async def look_around(self) -> None:
         """Renew what an attempt sees. Places of limited reports are counted every time, the rest once a second."""
-        now = utc_now()
-        if self._seen_at is None or now - self._seen_at > _FRESH:
+        now, tick = utc_now(), time.monotonic()  # the second knows no steps of the system's clock
+        if self._seen_at is None or tick - self._seen_at > _FRESH:
             agreements, self._reports = await asyncio.gather(self._agreements.all(), self._valid_reports(now))
             self._loads = await self._loads_of(agreements)
-            self._seen_at = now
+            self._seen_at = tick
         else:
             agreements = self.situation.agreements
         used = await self._used_places()
