@@ -104,7 +104,7 @@ class RoutedCases:
     async def look_around(self) -> None:
         """Renew what an attempt sees. Places of limited reports are counted every time, the rest once a second."""
         now, tick = utc_now(), time.monotonic()  # the second knows no steps of the system's clock
-        if self._seen_at is None or tick - self._seen_at > _FRESH:
+        if self._seen_at is None or tick - self._seen_at > _FRESH or not self.situation.agreements.terms:
             agreements, self._reports = await asyncio.gather(self._agreements.all(), self._valid_reports(now))
             self._loads = await self._loads_of(agreements)
             self._seen_at = tick
