@@ -11,7 +11,7 @@ from deploy.backends import backends as backends_from
 from deploy.embedded.ports import free_ports
 from deploy.settings import BackendSettings
 
-pytest.register_assert_rewrite("backend_contract")
+pytest.register_assert_rewrite("backend_contract", "lifecycle")
 
 ROOT = Path(__file__).parents[1]
 

@@ -142,18 +142,22 @@ def _new_case(facts: CaseFacts) -> RoutedCase:
 def _after_amendment(case: RoutedCase, referral: Referral, situation: Situation, now: datetime) -> Referral:
     kept = tuple(c.concern_id for c in case.concerns_of(referral) if _may_stay(case, referral, c, situation))
     if not kept:
-        return referral.moved(Transition.CANCELLED, now, Actor.SENDER)
+        return referral.moved(Transition.CANCELLED, now, Actor.SENDER, WithdrawalReason.BY_SENDER)
     return referral.model_copy(update={"concerns": kept})
 
 
 def _may_stay(case: RoutedCase, referral: Referral, concern: ConcernFacts, situation: Situation) -> bool:
     """Whether a concern stays in the hands it is in.
 
-    A partner gives it back when the legal basis no longer covers it, a consent withdrawn for instance; the office when
-    it waited for a legal basis and one has come.
+    A partner gives it back when the legal basis no longer covers it, a consent withdrawn for instance, or when it is no
+    longer wanted; the office when it waited for a legal basis and one has come. What is held stays together only while
+    it waits for the same.
     """
     if referral.partner_id:
-        return covers(case.facts.legal_basis, concern.concern_id, referral.partner_id, case.day)
+        wanted = referral.partner_id not in case.facts.excluded_partners
+        return wanted and covers(case.facts.legal_basis, concern.concern_id, referral.partner_id, case.day)
+    if referral.state is ReferralState.HELD:
+        return case.awaited(concern) == case.awaited(case.concerns_of(referral)[0])
     if referral.unplaced is not UnplacedReason.NO_LEGAL_BASIS:
         return True
     agreement = situation.agreements.in_force(case.day)

@@ -51,7 +51,7 @@ def conclude(
 ) -> Decision[RoutedCase]:
     """Store what was decided, after what follows from it for the other concerns of the case."""
     events = list(told)
-    if not case.withdrawn:
+    while not case.withdrawn:
         released = [
             referral.moved(Transition.RELEASED, now, Actor.AGREEMENT)
             for referral in case.referrals
@@ -60,8 +60,10 @@ def conclude(
         if released:
             events += [ReferralReleased(case_id=case.id, referral_id=referral.id) for referral in released]
             case = case.with_referrals(released)
-        if left := case.in_nobodys_hands:
-            case = _placed(case, left, situation, cause_id, now, events)
+        left = case.in_nobodys_hands
+        if not left:
+            break
+        case = _placed(case, left, situation, cause_id, now, events)  # a sheet settles at once what others wait for
     return Decision(state=case, events=(*events, case.progress))
 
 

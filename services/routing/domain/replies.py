@@ -12,7 +12,7 @@ from services.routing.domain.agreement import Agreement
 from services.routing.domain.case import Referral, RoutedCase
 from services.routing.domain.clocks import answered, clarification_clock, review_clock, stopped
 from services.routing.domain.lifecycle import LIFE, Transition
-from services.routing.domain.placing import conclude, handed_over, may_be_handed_to
+from services.routing.domain.placing import conclude, handed_over, may_be_handed_to, stands_against
 from services.routing.domain.situation import Situation
 from shared.contracts import Event
 from shared.contracts.codes import Actor, RejectionReason
@@ -96,7 +96,7 @@ def _replying(transition: Transition) -> Callable[[_Effect[R]], _Reply[R]]:
                 return refused(received, RejectionReason.UNKNOWN_REFERRAL)
             if is_from_the_future(received, now):
                 return refused(received, RejectionReason.FROM_THE_FUTURE)
-            if referral.state not in LIFE[transition].states or known.withdrawn:
+            if referral.state not in LIFE[transition].states:
                 return refused(received, RejectionReason.WRONG_STATE, referral, transition)
             agreement = situation.agreements.in_force(known.day)
             assert agreement is not None, "the referral was offered under it"
@@ -193,8 +193,13 @@ def fail(reply: ReplyFailed, about: About) -> Answer:
 
 @_replying(Transition.REOPENED)
 def reopen(_reply: ReplyReopened, about: About) -> Answer | RejectionReason:
-    """A completed or failed service goes on, if not too much time has passed."""
-    if about.referral.reopen_until is None or about.referral.reopen_until < about.today:
+    """A completed or failed service goes on, if not too much time has passed and its partner may still have it all."""
+    case, referral = about.case, about.referral
+    assert referral.partner_id is not None, "only its partner replies"
+    in_time = referral.reopen_until is not None and about.today <= referral.reopen_until
+    is_whole = len(case.concerns_of(referral)) == len(referral.concerns)
+    forbidden = stands_against(case, referral, referral.partner_id, about.agreement)
+    if case.withdrawn or not in_time or not is_whole or forbidden:
         return RejectionReason.TOO_LATE
     moved = about.moved(Transition.REOPENED, outcome=None, reopen_until=None)
     return moved, partner_queue.reopened(about.case, about.referral)

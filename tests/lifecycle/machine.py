@@ -1,0 +1,461 @@
+"""One case and everything that may reach it, in any order, held step by step against the clerk's model."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from lifecycle.agreements import NOW
+from lifecycle.model import PARTNERS, Card, Expected, Model, midnight_after
+from lifecycle.table import OPEN, SETTLED
+from lifecycle.worlds import A_MOMENT, Step, World, changes
+from services.routing.clockwork import ticking
+from services.routing.domain.case import RoutedCase
+from services.routing.domain.lifecycle import Transition
+from services.routing.domain.placing import assigned, conclude, stands_against
+from services.routing.handlers import reactions
+from shared.contracts import Event
+from shared.contracts.base import derived_id
+from shared.contracts.codes import (
+    Actor,
+    AgeBand,
+    AppointmentMode,
+    AssignmentReason,
+    CancellationReason,
+    CapacityStatus,
+    ClarificationTopic,
+    ClosingReason,
+    Concern,
+    DeclineReason,
+    FailureReason,
+    HandOnReason,
+    LegalBasisKind,
+    Municipality,
+    PauseReason,
+    ReferralState,
+    ServiceOutcome,
+    Urgency,
+    WithdrawalReason,
+)
+from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn, ConcernFacts, LegalBasis
+from shared.contracts.partners import (
+    CapacityReported,
+    ReplyAccepted,
+    ReplyClarificationAnswered,
+    ReplyClarificationRequested,
+    ReplyCompleted,
+    ReplyDeclined,
+    ReplyFailed,
+    ReplyHandedOn,
+    ReplyPaused,
+    ReplyReopened,
+    ReplyResumed,
+    ReplyStarted,
+)
+from shared.contracts.routing import CaseProgressed, PartnerEvent, ReferralOffered, ReplyRejected
+from shared.contracts.scheduling import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentMissed,
+    AppointmentRescheduled,
+)
+from shared.envelope import Cause
+from shared.pipeline.decisions import Command, Decision, Mark, Received
+from shared.pipeline.engine import INBOX
+
+PERSON: Final = derived_id("person")
+CODES: Final = [*map(Concern, ("general", "job_search", "housing_search", "childcare", "german_course")), *Concern]
+"""Those that have several takers, or other surprises, more often."""
+
+partners = st.sampled_from(sorted(PARTNERS))
+some_partners = st.lists(partners, unique=True, max_size=2).map(tuple)
+numbers = st.integers(0, 4)
+ids = numbers.map(lambda number: derived_id("concern", str(number)))
+concerns = st.builds(
+    ConcernFacts,
+    concern_id=ids,
+    code=st.sampled_from(CODES),
+    person_id=st.just(PERSON),
+    age_band=st.just(AgeBand.ADULT),
+    after=st.just(()) | st.lists(ids, unique=True, max_size=2).map(tuple),
+)
+concern_lists = st.lists(concerns, min_size=1, max_size=4, unique_by=lambda concern: concern.concern_id).map(tuple)
+everything = st.just(LegalBasis(kind=LegalBasisKind.PUBLIC_TASK))
+legal_bases = everything | st.builds(
+    LegalBasis,
+    kind=st.sampled_from(LegalBasisKind),
+    partners=st.none() | st.lists(partners, unique=True, min_size=3).map(tuple),
+    concerns=st.none() | st.lists(ids, unique=True, min_size=3).map(tuple),
+    valid_until=st.sampled_from([None, NOW.date(), (NOW - timedelta(days=1)).date()]),
+)
+facts = st.fixed_dictionaries(
+    {
+        "concerns": concern_lists,
+        "legal_basis": legal_bases,
+        "excluded_partners": st.just(()) | some_partners,
+        "preferred_partners": st.just(()) | some_partners,
+        "languages": st.sampled_from([("ar",), ("uk",), ()]),
+    }
+)
+days_ahead = st.integers(-1, 40) | st.just(400)
+
+REPLIES: Final[dict[str, Callable[..., Event]]] = {
+    "referral.accepted": ReplyAccepted,
+    "referral.declined": ReplyDeclined,
+    "clarification.requested": ReplyClarificationRequested,
+    "clarification.answered": ReplyClarificationAnswered,
+    "service.started": ReplyStarted,
+    "service.paused": ReplyPaused,
+    "service.resumed": ReplyResumed,
+    "referral.handed_on": ReplyHandedOn,
+    "referral.completed": ReplyCompleted,
+    "referral.failed": ReplyFailed,
+    "referral.reopened": ReplyReopened,
+}
+FITTING: Final = {
+    "offered": ["referral.accepted", "referral.accepted", "referral.declined", "clarification.requested"],
+    "waiting": ["clarification.answered"],
+    "accepted": ["service.started", "service.started", "referral.handed_on", "clarification.requested"],
+    "scheduled": ["service.started", "referral.handed_on"],
+    "in_service": ["service.paused", "referral.completed", "referral.failed", "referral.handed_on"],
+    "on_hold": ["service.resumed"],
+    "completed": ["referral.reopened"],
+    "failed": ["referral.reopened"],
+}
+"""What a partner that knows the states says, so that long lives are lived too."""
+
+
+class Life(RuleBasedStateMachine):
+    """One case. What `world` it lives in is for the subclass to say."""
+
+    world: World
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = self.a_world()
+        self.model = Model()
+        self.steps = 0
+        self.last: Step | None = None
+        self.case_id = ""
+
+    def a_world(self) -> World:
+        raise NotImplementedError
+
+    @initialize(facts=facts, number=st.integers(0, 5))
+    def open(self, facts: dict[str, Any], number: int) -> None:
+        self.case_id = str(UUID(int=number))
+        event = self.a_case(CaseOpened, facts)
+        self.model.facts = event
+        self.happens(self.arrives(event), lambda: Expected())
+
+    # --- what may happen ---------------------------------------------------------------------------------------------
+
+    @rule(data=st.data())
+    def a_partner_that_knows_its_way_replies(self, data: st.DataObject) -> None:
+        cards = [card for card in self.model.cards.values() if card.partner and card.state in FITTING]
+        if cards:
+            card = data.draw(st.sampled_from(cards))
+            assert card.partner is not None
+            self.reply(data, data.draw(st.sampled_from(FITTING[card.state])), card.partner, card.id)
+
+    @rule(data=st.data(), event=st.sampled_from(sorted(REPLIES)), partner=partners)
+    def somebody_replies(self, data: st.DataObject, event: str, partner: str) -> None:
+        self.reply(data, event, partner, data.draw(st.sampled_from([*self.model.cards, derived_id("unknown")])))
+
+    def reply(self, data: st.DataObject, event: str, by: str, to: str) -> None:
+        said = self.said(data, event)
+        claimed = self.world.now + timedelta(hours=25) if data.draw(st.integers(0, 19)) == 0 else None
+        reply = REPLIES[event](referral_id=to, **said)
+        handed_to = said.get("to") if event == "referral.handed_on" else None
+        self.happens(
+            self.arrives(reply, by=by, time=claimed),
+            lambda: self.model.reply(event, by, to, self.world.now, claimed, said),
+            handed_to=handed_to,
+            twice=data.draw(st.integers(0, 3)) == 0,
+        )
+
+    def said(self, data: st.DataObject, event: str) -> dict[str, Any]:
+        reasons: dict[str, dict[str, Any]] = {
+            "referral.declined": {"reason": st.sampled_from(DeclineReason)},
+            "clarification.requested": {"topic": st.sampled_from(ClarificationTopic)},
+            "service.paused": {
+                "reason": st.sampled_from(PauseReason),
+                "review_on": days_ahead.map(lambda days: (self.world.now + timedelta(days=days)).date()),
+            },
+            "referral.handed_on": {
+                "reason": st.sampled_from(HandOnReason),
+                "to": st.none() | partners | st.just("nobody"),
+            },
+            "referral.completed": {"outcome": st.sampled_from(ServiceOutcome)},
+            "referral.failed": {"reason": st.sampled_from(FailureReason)},
+        }
+        return {name: data.draw(values) for name, values in reasons.get(event, {}).items()}
+
+    @rule(hours=st.integers(1, 30), days=st.sampled_from([0, 0, 1, 3, 40]))
+    def time_passes(self, hours: int, days: int) -> None:
+        self.world.now += timedelta(hours=hours, days=days)
+
+    @rule()
+    def the_clock_steps_back(self) -> None:
+        self.world.now -= timedelta(hours=1)
+
+    @rule(twice=st.booleans(), late=st.sampled_from([0, 0, 60, 7 * 86_400]))
+    def the_next_term_ends(self, twice: bool, late: int) -> None:
+        terms = [midnight_after(card.term[1]) for card in self.model.cards.values() if card.term]
+        if terms:
+            self.world.now = max(self.world.now, min(terms) + timedelta(seconds=late))
+        self.clocks_are_looked_at(twice)
+
+    @rule(twice=st.booleans())
+    def clocks_are_looked_at(self, twice: bool) -> None:
+        case, now = self.world.case(self.case_id), self.world.now
+        step: Step = lambda looking: ticking(looking, case, now)  # type: ignore[arg-type]  # noqa: E731
+        due = [
+            card for card in self.model.cards.values() if card.term and midnight_after(card.term[1]) <= now + A_MOMENT
+        ]
+        without_grace = any(card.partner and not PARTNERS[card.partner].grace for card in due)
+        self.happens(step, lambda: self.model.tick(self.world.now), twice=twice and not without_grace)
+        self.last = None
+
+    @rule(
+        data=st.data(),
+        event=st.sampled_from(
+            ["referral.scheduled", "referral.scheduled", "referral.rescheduled", "referral.unscheduled"]
+        ),
+        missed=st.booleans(),
+    )
+    def scheduling_tells(self, data: st.DataObject, event: str, missed: bool) -> None:
+        card = data.draw(st.sampled_from([*self.model.cards.values()]))
+        appointment = derived_id("appointment", self.next_step())
+        replaces = data.draw(st.sampled_from([card.booking or derived_id("none"), derived_id("another")]))
+        names = {"case_id": self.case_id, "referral_id": card.id, "partner_id": card.partner or "nobody"}
+        slot = {"starts_at": self.world.now, "minutes": 30, "place": "house", "mode": AppointmentMode.ON_SITE}
+        names |= {"person_id": PERSON}
+        told: Event
+        if event == "referral.scheduled":
+            told = AppointmentBooked(**names, **slot, appointment_id=appointment, languages=())
+        elif event == "referral.rescheduled":
+            told = AppointmentRescheduled(**names, **slot, appointment_id=appointment, replaces=replaces, languages=())
+        elif missed:
+            told = AppointmentMissed(**names, appointment_id=replaces)
+        else:
+            told = AppointmentCancelled(**names, appointment_id=replaces, reason=CancellationReason.WITHDRAWN)
+        self.happens(
+            self.arrives(told), lambda: self.model.appointment(event, card.id, appointment, replaces), twice=missed
+        )
+
+    @rule(facts=facts, kept=st.sets(st.sampled_from(["concerns", "legal_basis", "excluded_partners"])))
+    def the_sender_amends(self, facts: dict[str, Any], kept: set[str]) -> None:
+        event = self.a_case(CaseAmended, {name: value for name, value in facts.items() if name not in kept})
+        self.happens(self.arrives(event), lambda: self.model.amend(event, self.world.now))
+
+    @precondition(lambda self: self.steps > 8)
+    @rule(reason=st.sampled_from(WithdrawalReason), sure=st.integers(0, 3))
+    def it_is_taken_back(self, reason: WithdrawalReason, sure: int) -> None:
+        if sure == 0:
+            word = "referral.withdrawn" if reason is WithdrawalReason.BY_PERSON else "referral.cancelled"
+            event = CaseWithdrawn(case_id=self.case_id, reason=reason)
+            self.happens(self.arrives(event), lambda: self.model.withdraw(word))
+
+    @rule(
+        by=partners,
+        of=partners,
+        code=st.sampled_from(CODES),
+        status=st.sampled_from(CapacityStatus),
+        amount=st.integers(0, 2),
+        until=st.none() | days_ahead,
+    )
+    def a_partner_reports(
+        self, by: str, of: str, code: Concern, status: CapacityStatus, amount: int, until: int | None
+    ) -> None:
+        event = CapacityReported(
+            partner_id=by if amount else of,
+            code=code,
+            status=status,
+            places=amount if status is CapacityStatus.LIMITED else None,
+            weeks=amount if status is CapacityStatus.WAITING_LIST else None,
+            valid_until=None if until is None else (self.world.now + timedelta(days=until)).date(),
+        )
+        self.happens(self.arrives(event, by=by), lambda: self.model.capacity(by, event, self.world.now))
+
+    @rule(data=st.data(), to=partners, closes=st.booleans(), twice=st.booleans())
+    def the_office_clears(self, data: st.DataObject, to: str, closes: bool, twice: bool) -> None:
+        cards = [card.id for card in self.model.cards.values() if card.state == "clearing"] or [*self.model.cards]
+        id_ = data.draw(st.sampled_from(cards))
+        if closes:
+            self.happens(self.by_the_office(id_, None), lambda: self.model.close(id_), twice=twice)
+        else:
+            self.happens(self.by_the_office(id_, to), lambda: self.model.assign(id_, to, self.world.now), twice=twice)
+
+    @precondition(lambda self: self.last is not None)
+    @rule()
+    def the_last_step_comes_again(self) -> None:
+        assert self.last is not None
+        decision = self.world.take(self.last, twice=False)
+        assert decision is None or not changes(decision)
+
+    # --- how it happens ----------------------------------------------------------------------------------------------
+
+    def next_step(self) -> str:
+        self.steps += 1
+        return str(self.steps)
+
+    def a_case(self, kind: type[Any], facts: dict[str, Any]) -> Any:
+        """The facts as they are, or were, with these in their place."""
+        known = dict(self.model.facts) if self.model.facts else {}
+        return kind(
+            **{
+                "case_id": self.case_id,
+                "person_id": PERSON,
+                "received_at": NOW,
+                "municipality": Municipality.HOFHEIM,
+                "urgency": Urgency.NORMAL,
+                **known,
+                **facts,
+            }
+        )
+
+    def arrives(self, event: Event, *, by: str | None = None, time: datetime | None = None) -> Step:
+        """The event on its way, to be decided about as the service does."""
+        id_ = derived_id("cause", self.next_step())
+        topic = f"partner.{by}.replies.v1" if by else "intake.cases.v1"
+        received = Received(event, Cause(id_, id_, ""), 0, topic, 0, self.steps, by, time)
+
+        def step(looking: Any) -> Command[Any]:
+            [reaction] = [r for r in reactions(lambda: looking.situation) if r.event is type(event)]
+            return Command(
+                reaction.key(event),
+                received.cause,
+                lambda known, now: reaction.decide(received, known, now),
+                (Mark(INBOX, f"{topic}/{id_}"),),
+            )
+
+        return step
+
+    def by_the_office(self, referral_id: str, to: str | None) -> Step:
+        """A task of the office's, assigned to a partner or, without one, closed."""
+        id_ = derived_id("cause", self.next_step())
+
+        def step(looking: Any) -> Command[Any]:
+            def decide(case: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
+                referral = case.referral(referral_id) if case else None
+                if case is None or referral is None or referral.state is not ReferralState.CLEARING:
+                    return Decision()
+                situation = looking.situation
+                if to is None:
+                    closed = referral.moved(Transition.CLOSED_UNMET, now, Actor.OFFICE, ClosingReason.NO_OFFER)
+                    return conclude(case.with_referrals([closed]), (), situation, id_, now)
+                agreement = situation.agreements.in_force(case.day)
+                assert agreement is not None
+                if stands_against(case, referral, to, agreement):
+                    return Decision()
+                case, told = assigned(
+                    case, referral, to, agreement, situation, now, Actor.OFFICE, AssignmentReason.AGREED_BY_PHONE
+                )
+                return conclude(case, [told], situation, id_, now)
+
+            return Command(self.case_id, Cause(id_, id_, ""), decide, (Mark(INBOX, f"office/{id_}"),))
+
+        return step
+
+    def happens(
+        self, step: Step, expect: Callable[[], Expected], *, handed_to: str | None = None, twice: bool = False
+    ) -> None:
+        """The step takes effect; case and model have to agree about it."""
+        self.world.now += A_MOMENT
+        expected = expect()
+        decision = self.world.take(step, twice=twice)
+        assert decision is not None
+        self.last = step
+        if decision.apart:
+            [rejected] = decision.events
+            assert isinstance(rejected, ReplyRejected)
+            assert rejected.reason.value == expected.refused
+            return
+        assert expected.refused is None, f"took effect and should not have: {expected.refused}"
+        if not isinstance(decision.state, RoutedCase):
+            assert not decision.events
+            return
+        assert expected.effect
+        case = self.world.case(self.case_id)
+        new = [r for r in case.referrals if r.id not in self.model.cards]
+        self.model.follow([*map(_card, new)], self.world.now, expected, handed_to)
+        told = Counter((type(e).__name__, e.referral_id) for e in decision.events if isinstance(e, PartnerEvent))
+        assert told == +expected.told
+        assert [e for e in decision.events if isinstance(e, CaseProgressed)] == [case.progress] == [decision.events[-1]]
+        for event in decision.events:
+            if isinstance(event, PartnerEvent):
+                self.is_the_partners_own(case, event)
+
+    @staticmethod
+    def is_the_partners_own(case: RoutedCase, event: PartnerEvent) -> None:
+        referral = case.referral(event.referral_id)
+        assert referral is not None
+        assert referral.partner_id == event.partner_id
+        if isinstance(event, ReferralOffered):
+            assert {concern.concern_id for concern in event.concerns} == set(referral.concerns)
+
+    # --- what holds at any time --------------------------------------------------------------------------------------
+
+    @invariant()
+    def case_and_model_agree(self) -> None:
+        case = self.world.case(self.case_id)
+        assert [_seen(_card(referral)) for referral in case.referrals] == [
+            _seen(card) for card in self.model.cards.values()
+        ]
+        assert len({referral.id for referral in case.referrals}) == len(case.referrals)
+
+    @invariant()
+    def each_concern_is_settled_or_in_one_pair_of_hands(self) -> None:
+        case = self.world.case(self.case_id)
+        in_hand = Counter(c for r in case.referrals if r.state.value in OPEN for c in r.concerns)
+        if self.model.withdrawn:
+            assert not in_hand
+            assert case.state.value == "withdrawn"
+            return
+        settled = {c.concern_id for c in case.facts.concerns if c.concern_id not in in_hand}
+        assert set(in_hand.values()) <= {1}
+        assert set(in_hand) | settled == {concern.concern_id for concern in case.facts.concerns}
+        for concern in settled:
+            last = self.model.last_of(concern)
+            assert last is not None
+            assert last.state in SETTLED
+        whole = "settled" if not in_hand else "partly_settled" if settled else "open"
+        assert case.state.value == whole
+
+    @invariant()
+    def nobody_has_what_it_may_not(self) -> None:
+        for card in self.model.cards.values():
+            if card.state in OPEN and card.partner:
+                assert card.partner not in self.model.facts.excluded_partners
+                assert all(self.model.covered(card.partner, concern) for concern in card.concerns)
+
+    @invariant()
+    def the_case_is_due_with_its_first_term(self) -> None:
+        case = self.world.case(self.case_id)
+        terms = [midnight_after(card.term[1]) for card in self.model.cards.values() if card.term]
+        assert case.next_due == min(terms, default=None)
+
+
+def _card(referral: Any) -> Card:
+    """A referral as the clerk writes it down."""
+    clock, waiting = referral.clock, referral.waiting
+    return Card(
+        id=referral.id,
+        partner=referral.partner_id,
+        state=referral.state.value,
+        concerns=referral.concerns,
+        unplaced=referral.unplaced and referral.unplaced.value,
+        term=(clock.kind.value, clock.last) if clock else None,
+        back=waiting.back.value if waiting else None,
+        stopped=(waiting.clock.value, waiting.days) if waiting and waiting.clock else None,
+        booking=referral.booking.appointment_id if referral.booking else None,
+    )
+
+
+def _seen(card: Card) -> tuple[Any, ...]:
+    return (card.id, card.partner, card.state, set(card.concerns), card.term, card.back, card.stopped, card.booking)
