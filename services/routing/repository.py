@@ -50,7 +50,7 @@ class RoutedCases:
 
     def __init__(self, database: Database, agreements: AgreementSource) -> None:
         self._database = database
-        self._cases = _Cases(database)
+        self._cases = CaseDocuments(database)
         self._capacities = MongoStates(database, CAPACITIES, PartnerCapacity)
         self._agreements = agreements
         self._seen_at: datetime | None = None
@@ -168,7 +168,7 @@ class RoutedCases:
         return len(over)
 
 
-class _Cases(MongoStates[RoutedCase]):
+class CaseDocuments(MongoStates[RoutedCase]):
     """The documents of the cases."""
 
     def __init__(self, database: Database) -> None:
