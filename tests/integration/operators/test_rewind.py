@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -391,10 +392,10 @@ async def test_a_running_service_is_left_alone(trial: Trial) -> None:
 
 
 @contextmanager
-def in_another_loop(trial: Trial) -> Iterator[Pipeline[Tally]]:
+def in_another_loop(trial: Trial) -> Iterator[SimpleNamespace]:
     """The toy with a client of its own; a command runs in a loop of its own."""
     client = mongo.connect(trial.mongo_url)
-    yield pipeline(trial.names, client[trial.names.service], trial.kafka, trial.mongo_url)
+    yield SimpleNamespace(pipeline=pipeline(trial.names, client[trial.names.service], trial.kafka, trial.mongo_url))
     client.close()
 
 
@@ -404,7 +405,7 @@ def _toy_is_routing(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
         "wegweiser.lag.subscriptions_of",
         lambda service: [subscription(trial.names)] if service == "routing" else [],
     )
-    monkeypatch.setattr("wegweiser.rewind.pipeline_of", lambda _: in_another_loop(trial))
+    monkeypatch.setattr("wegweiser.rewind.not_started", lambda _: in_another_loop(trial))
     monkeypatch.setattr("wegweiser.rewind.logs.configure", lambda *_: None)
 
 
