@@ -4,7 +4,6 @@ The holidays are those of section 1 of the Hessisches Feiertagsgesetz, and what 
 a table that `make holidays` writes.
 """
 
-from collections.abc import Set
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
@@ -34,7 +33,7 @@ def end_of(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), LOCAL).astimezone(UTC)
 
 
-def is_working_day(day: date, closed: Set[date] = frozenset()) -> bool:
+def is_working_day(day: date, closed: frozenset[date] = frozenset()) -> bool:
     """Monday to Friday without Hesse's public holidays and the days an institution is closed."""
     return day.weekday() < _SATURDAY and day not in closed and not is_holiday(day)
 
@@ -48,7 +47,7 @@ def working_days_after(day: date, count: int, closed: frozenset[date] = frozense
     return day
 
 
-def working_days_left(day: date, last: date, closed: Set[date] = frozenset()) -> int:
+def working_days_left(day: date, last: date, closed: frozenset[date] = frozenset()) -> int:
     """How many working days there are from `day` to `last`, both included."""
     days = (day + timedelta(days=number) for number in range((last - day).days + 1))
     return sum(is_working_day(each, closed) for each in days)

@@ -105,7 +105,7 @@ def test_working_days_skip_weekends_and_holidays(day: date, count: int, last: da
 
 
 def test_closing_days_are_skipped_too() -> None:
-    closed = {date(2026, 12, 24), date(2026, 12, 28)}
+    closed = frozenset({date(2026, 12, 24), date(2026, 12, 28)})
 
     assert working_days_after(date(2026, 12, 23), 1, closed) == date(2026, 12, 29)
     assert working_days_left(date(2026, 12, 24), date(2026, 12, 29), closed) == 1
@@ -130,6 +130,6 @@ def test_the_working_days_left_include_both_ends(day: date, last: date, left: in
     closed=st.sets(st.integers(0, 60)),
 )
 def test_of_a_term_given_today_all_working_days_are_left_tomorrow(day: date, count: int, closed: set[int]) -> None:
-    days = {day + timedelta(days=number) for number in closed}
+    days = frozenset(day + timedelta(days=number) for number in closed)
 
     assert working_days_left(day + timedelta(days=1), working_days_after(day, count, days), days) == count
