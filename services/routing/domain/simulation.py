@@ -172,7 +172,7 @@ def days_within(part: Fraction, waits: Iterable[tuple[int, Days]]) -> int | None
         for number, times in days.items():
             shares[number] += Fraction(cases * times, days.total())
     wanted = part * sum(shares.values())
-    for number in sorted(shares):
+    for number in sorted(filter(shares.__getitem__, shares)):
         wanted -= shares[number]
         if wanted <= 0:
             return number

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import structlog
@@ -26,7 +26,6 @@ from shared.pipeline import engine
 from shared.pipeline.consumer import PatientConsumer
 from shared.pipeline.decisions import Command, Decision
 from shared.pipeline.outbox import OUTBOX, Publisher
-from shared.pipeline.pipeline import Pipeline
 from wegweiser.rewind import ActiveGroupError, Rewound, read_again
 
 LONG_AGO = datetime(2017, 1, 9, tzinfo=UTC)
