@@ -29,6 +29,8 @@ OF_THE_PLATFORM: Final[Mapping[str, Sequence[Callable[[Bench, Services], Sequenc
 OF_THE_PIPELINE: Final[Mapping[str, Callable[[Bench], Sequence[Figure]]]] = {
     "hop": hop.measure,
     "growth": growth.measure,
+    "simulate": simulate.measure,
+    "decide": decide.measure,
 }
 
 PARTS: Final = (*OF_THE_PLATFORM, *OF_THE_PIPELINE)

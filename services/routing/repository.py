@@ -172,7 +172,7 @@ class RoutedCases:
             return [document async for document in self._database[EXPLANATIONS].find({"_id": within}).sort("_id", 1)]
 
     async def recorded(self, first: date, last: date) -> AsyncIterator[Recorded]:
-        """All cases received on these days of the district, oldest first, with what the journal tells of their waits."""
+        """All cases received on these days in the district, oldest first, with what the journal tells of waiting."""
         # Moments are kept as text, in the zone they came in: the query takes a day more on both sides.
         received = {"$gte": str(first - _A_DAY), "$lt": str(last + 2 * _A_DAY)}
         found = self._database[CASES].find({"facts.received_at": received}, _OF_A_CASE, batch_size=_AT_ONCE)
