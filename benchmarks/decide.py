@@ -6,18 +6,20 @@ from typing import Final
 
 from benchmarks.figures import Figure, at_least, beside, plain
 from benchmarks.harness import Bench
+from shared.contracts.codes import Concern
 
 CASES: Final = 20_000
 LARGE: Final = (40, 60)
 SMALL: Final = (5, 10)
-"""Partners and fields of work; both for twelve towns."""
+REAL: Final = (40, len(Concern))
+"""Partners and fields of work, for twelve towns; events know the real fields only."""
 
 
 def measure(bench: Bench) -> Sequence[Figure]:
     """Both agreements in turn; the cases have one to three concerns."""
     rates: dict[str, list[float]] = defaultdict(list)
     for _ in bench.rounds:
-        for name, rate in bench.run("decide", cases=bench.scaled(CASES), large=LARGE, small=SMALL).items():
+        for name, rate in bench.run("decide", cases=bench.scaled(CASES), large=LARGE, small=SMALL, real=REAL).items():
             rates[name].append(rate)
     large, small = ("{} partners x {} fields".format(*size) for size in (LARGE, SMALL))
     return [

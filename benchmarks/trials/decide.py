@@ -1,4 +1,4 @@
-"""Decides about cases in memory, in one thread: placing alone, under a large and a small agreement in turn, and whole."""
+"""Decides about cases in memory, in one thread: placing under a large and a small agreement, and the whole decision."""
 
 import gc
 import time
@@ -24,11 +24,12 @@ _NOBODY: Final = frozenset[str | None]()
 
 
 class Desk(Assignment):
-    """Decide about so many cases under each agreement; both are given as partners and fields."""
+    """Decide about so many cases under each agreement, given as partners and fields; events take real fields only."""
 
     cases: int
     large: tuple[int, int]
     small: tuple[int, int]
+    real: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,13 @@ class Pile:
 async def trial(desk: Desk) -> dict[str, Any]:
     """Cases a second. The subjects take turns in slices and the median slice counts: other work on the machine meets
     all of them."""
-    large, small = (_pile(desk.cases, *size) for size in (desk.large, desk.small))
+    large, small, real = (_pile(desk.cases, *size) for size in (desk.large, desk.small, desk.real))
     gc.collect()
     gc.freeze()
     subjects: dict[str, tuple[Callable[[Pile, slice], None], Pile]] = {
         "large": (_place, large),
         "small": (_place, small),
-        "whole": (_route, large),
+        "whole": (_route, real),
     }
     rates: dict[str, list[float]] = {name: [] for name in subjects}
     width = desk.cases // _SLICES

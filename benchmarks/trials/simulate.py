@@ -1,5 +1,6 @@
 """Tries an agreement out on recorded cases in a real database."""
 
+import json
 import time
 from datetime import datetime, timedelta
 from random import Random
@@ -61,7 +62,7 @@ async def _record(database: Database, number: int) -> None:
             referrals = [_referral(concern["concern_id"], chance) for concern in facts["concerns"]]
             documents.append({"_id": facts["case_id"], "version": 3, "facts": facts, "referrals": referrals})
             rows += [
-                _row(facts["case_id"], referral, sequence, type_, at + timedelta(days=days), at)
+                _row(facts["case_id"], referral, sequence, type_, at + timedelta(days=days))
                 for referral in referrals
                 for sequence, (type_, days) in enumerate(_life(chance))
             ]
@@ -93,11 +94,9 @@ def _life(chance: Random) -> list[tuple[str, int]]:
     ]
 
 
-def _row(
-    case_id: str, referral: dict[str, Any], sequence: int, type_: str, time_: datetime, at: datetime
-) -> dict[str, Any]:
+def _row(case_id: str, referral: dict[str, Any], sequence: int, type_: str, at: datetime) -> dict[str, Any]:
     """As long as such a row is in life."""
-    starts_at = (at + timedelta(days=sequence + 9)).isoformat()
+    told = {"partner_id": referral["partner_id"], "starts_at": (at + timedelta(days=9)).isoformat()}
     return {
         "_id": new_id(),
         "stream": case_id,
@@ -105,10 +104,8 @@ def _row(
         "topic": f"partner.{referral['partner_id']}.referrals.v1",
         "subject": referral["id"],
         "type": type_,
-        "time": time_,
-        "data": f'{{"partner_id":"{referral["partner_id"]}","referral_id":"{referral["id"]}","starts_at":"{starts_at}"}}'.ljust(
-            400
-        ),
+        "time": at,
+        "data": json.dumps(told).ljust(400),
     }
 
 

@@ -1,4 +1,4 @@
-"""An agreement of any size, and cases for it. There are only a dozen fields of work, so these have codes of their own."""
+"""An agreement of any size, and cases for it. There are only a dozen fields of work: beyond them codes are made up."""
 
 from datetime import UTC, date, datetime, timedelta
 from random import Random
@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from services.routing.domain.agreement import Agreement, Partner, Rule, Turn
 from shared.contracts.base import new_id
-from shared.contracts.codes import AgeBand, Municipality
+from shared.contracts.codes import AgeBand, Concern, Municipality
 
 TERM: Final = (date(2026, 1, 1), date(2027, 12, 31))
 TOWNS: Final = tuple(Municipality)
+_CODES: Final = tuple(Concern)
 _AGES: Final = tuple(AgeBand)
 _SPOKEN: Final = (("uk", "en"), ("ar",), ("de",), ("fa", "de"), ())
 
@@ -88,7 +89,7 @@ def some_facts(chance: Random, fields: int) -> dict[str, Any]:
 
 def code_of(field: int) -> str:
     """The code of a field of work."""
-    return f"field_{field}"
+    return _CODES[field].value if field < len(_CODES) else f"field_{field}"
 
 
 def _rule(id_: str, field: int, takers: tuple[str, ...], **criteria: Any) -> Rule:

@@ -97,6 +97,7 @@ async def a_case(database: Database, at: datetime, *, answered: bool) -> str:
             partner_id=referral.partner_id,
             appointment_id=new_id(),
             person_id=person,
+            languages=("uk",),
             starts_at=at + timedelta(days=4),
             minutes=30,
             place="integrationsbuero",
@@ -148,7 +149,7 @@ async def test_it_says_who_would_get_how_many_and_how_long_they_would_wait(tmp_p
 
     assert done.exit_code == 0, done.output
     assert "2017-07-01 tried out on 2 cases" in done.stdout
-    rows = list(csv.DictReader(file.open(encoding="utf-8")))
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     shares = {(r["who"], r["figure"]): (r["now"], r["then"], r["difference"]) for r in rows if r["table"] == "shares"}
     assert shares["awo", "cases"] == ("2", "0", "-2")
     assert shares["diakonie", "concerns"] == ("0", "2", "2")
