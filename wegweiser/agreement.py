@@ -1,6 +1,7 @@
 """`wegweiser agreement`: look at a division of tasks before it counts, and let it count."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,13 +14,18 @@ from services.routing.domain.agreement_check import check as findings_in
 from services.routing.domain.agreement_check import errors_of
 from services.routing.domain.agreement_tables import coverage
 from services.routing.domain.agreement_tables import diff as changes_between
+from services.routing.domain.simulation import Outcome, Recorded, Simulation
 from shared.days import local_day
+from shared.mongo import StoreError
+from shared.topics import ServiceName
 from wegweiser.activation import AgreementRefusedError
 from wegweiser.activation import activate as activate_at
 from wegweiser.addresses import stop
 from wegweiser.columns import aligned
 from wegweiser.doors import NoAnswerError, doors
 from wegweiser.run import readable
+from wegweiser.service import not_started
+from wegweiser.try_out import tables, write_csv
 
 agreement = typer.Typer(help="The cooperation agreement as data.", no_args_is_help=True, add_completion=False)
 
@@ -27,6 +33,7 @@ FileOrFolder = Annotated[Path, typer.Argument(exists=True, help="a term as a TOM
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="the table for a document")]
 
+_DAY: Final = "%Y-%m-%d"
 _COVERAGE: Final = ("field", "ages", "who", "only", "rule")
 _CHANGES: Final = ("what", "before", "after")
 
@@ -78,6 +85,47 @@ def activate(place: FileOrFolder) -> None:
         stop("\n  ".join((str(error), *error.findings)), code=1)
     except NoAnswerError as error:
         stop(str(error))
+
+
+@agreement.command()
+def simulate(
+    file: Annotated[Path, typer.Argument(metavar="NEW.toml", help="the term to try out")],
+    first: Annotated[datetime, typer.Option("--from", formats=[_DAY], help="first day the cases were received on")],
+    last: Annotated[datetime, typer.Option("--to", formats=[_DAY], help="last day")],
+    csv: Annotated[Path | None, typer.Option(help="write all figures to this file as well")] = None,
+) -> None:
+    """Place recorded cases anew under another agreement, as if it had been in force on their days; changes nothing.
+
+    Acts as routing: needs the settings it runs with, and does not disturb it.
+    """
+    with readable():
+        term = load_agreement(file)
+    if errors := errors_of(findings_in(term.model_copy(update={"replaces": None}), (), local_day(datetime.now(UTC)))):
+        stop("\n".join((f"{file} cannot be tried out:", *(f"  {error}" for error in errors))), code=1)
+    if last < first:
+        stop(f"--to {last.date()} lies before --from {first.date()}", code=1)
+    try:
+        with not_started(ServiceName.ROUTING) as routing:
+            outcome = asyncio.run(_tried_out(term, routing.states.recorded(first.date(), last.date())))
+    except StoreError as error:
+        stop(f"the database of routing does not answer as expected ({error})")
+    if not outcome.cases:
+        stop(f"no case was received from {first.date()} to {last.date()}", code=1)
+    typer.echo(f"{term.version} tried out on {outcome.cases} cases received from {first.date()} to {last.date()}\n")
+    for line in tables(outcome):
+        typer.echo(line)
+    if csv is not None:
+        try:
+            write_csv(outcome, csv)
+        except OSError as error:
+            stop(f"{csv} cannot be written: {error.strerror}", code=1)
+
+
+async def _tried_out(term: Agreement, cases: AsyncIterator[Recorded]) -> Outcome:
+    simulation = Simulation(term)
+    async for recorded in cases:
+        simulation.replay(recorded)
+    return simulation.outcome
 
 
 def _chosen(place: Path) -> list[Agreement]:

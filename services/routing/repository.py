@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from pymongo import ASCENDING
@@ -14,11 +14,14 @@ from services.routing.domain.agreement import OFFICE, Agreements, Turn
 from services.routing.domain.capacity import SEPARATOR, PartnerCapacity
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.explanation import Explanation
+from services.routing.domain.simulation import REPLAYED, SCHEDULED, STEPS, Recorded
 from services.routing.domain.situation import Situation
 from shared.contracts.codes import CaseState
+from shared.days import local_day
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, Session, translated
 from shared.pipeline.engine import utc_now
+from shared.pipeline.outbox import OUTBOX
 from shared.pipeline.states import MongoStates
 
 CASES: Final = "cases"
@@ -33,6 +36,16 @@ KEPT: Final = timedelta(days=3 * 365)
 """How long a case's codes are kept after its end: a term of the agreement, and the review that follows it."""
 _FRESH: Final = 1.0
 """Seconds: how old capacity and load may be; terms of the agreement never change for days that have begun."""
+_A_DAY: Final = timedelta(days=1)
+_AT_ONCE: Final = 1000
+"""Recorded cases that are in memory at a time."""
+_OF_A_CASE: Final = {"facts": 1, **{f"referrals.{name}": 1 for name in REPLAYED}}
+_OF_A_STEP: Final = {
+    "_id": 0,
+    **dict.fromkeys(("stream", "subject", "type", "time"), 1),
+    "data": {"$cond": [{"$eq": ["$type", SCHEDULED]}, "$data", "$$REMOVE"]},
+}
+"""Of an appointment its contents are needed as well."""
 _DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
 """What is written beside a case to find it by, and is not read back."""
 
@@ -159,14 +172,27 @@ class RoutedCases:
         async with translated():
             return [document async for document in self._database[EXPLANATIONS].find({"_id": within}).sort("_id", 1)]
 
-    async def recorded(self, first: datetime, last: datetime) -> AsyncIterator[Mapping[str, Any]]:
-        """The documents of all cases received from `first` to before `last`, oldest first."""
-        received = {"$gte": _as_kept(first), "$lt": _as_kept(last)}
+    async def recorded(self, first: date, last: date) -> AsyncIterator[Recorded]:
+        """All cases received on these days in the district, oldest first, with what the journal tells of waiting."""
+        # Moments are kept as text, in the zone they came in: the query takes a day more on both sides.
+        received = {"$gte": str(first - _A_DAY), "$lt": str(last + 2 * _A_DAY)}
+        found = self._database[CASES].find({"facts.received_at": received}, _OF_A_CASE, batch_size=_AT_ONCE)
+        found.sort("facts.received_at", ASCENDING)
         async with translated():
-            async for document in (
-                self._database[CASES].find({"facts.received_at": received}).sort("facts.received_at", ASCENDING)
-            ):
-                yield document
+            while cases := await found.to_list(_AT_ONCE):
+                journals = await self._journals([case["_id"] for case in cases])
+                for case in cases:
+                    day = local_day(datetime.fromisoformat(case["facts"]["received_at"]))
+                    if first <= day <= last:
+                        yield Recorded(day, case, journals[case["_id"]])
+
+    async def _journals(self, case_ids: Sequence[str]) -> Mapping[str, list[Mapping[str, Any]]]:
+        """What tells of waiting in the journal of each of these cases, in order."""
+        rows = self._database[OUTBOX].find({"stream": {"$in": case_ids}, "type": {"$in": list(STEPS)}}, _OF_A_STEP)
+        journals: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in await rows.sort([("stream", ASCENDING), ("sequence", ASCENDING)]).to_list(None):
+            journals[row["stream"]].append(row)
+        return journals
 
     async def forget(self, now: datetime) -> int:
         """Delete cases whose time is over, with their explanations; returns how many."""
@@ -226,11 +252,6 @@ def _document(why: Explanation) -> dict[str, Any]:
 
 def _place(report: str, referral_id: str) -> dict[str, str]:
     return {"_id": f"{report}/{referral_id}", "report": report, "referral_id": referral_id}
-
-
-def _as_kept(moment: datetime) -> str:
-    """A bound for moments that are kept as text: cut before the zone, it lies before each moment of that second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 async def _create(database: Database) -> None:
