@@ -32,7 +32,7 @@ KEPT: Final = timedelta(days=3 * 365)
 """How long a case's codes are kept after its end: a term of the agreement, and the review that follows it."""
 _FRESH: Final = timedelta(seconds=1)
 """How old capacity and load may be; terms of the agreement never change for days that have begun."""
-_DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
+DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
 """What is written beside a case to find it by, and is not read back."""
 
 
@@ -134,6 +134,17 @@ class RoutedCases:
         async with translated():
             return (await self._cases.load([id_])).get(id_)
 
+    async def agreements(self) -> Agreements:
+        """All terms of the agreement."""
+        async with translated():
+            return await self._agreements.all()
+
+    async def capacities(self) -> list[PartnerCapacity]:
+        """What the partners reported last, by partner and field; also what no longer counts."""
+        async with translated():
+            found = self._database[CAPACITIES].find().sort("_id", ASCENDING)
+            return [self._capacities.decoded(document) async for document in found]
+
     async def due(self, now: datetime, at_most: int, *, but: Sequence[str] = ()) -> list[RoutedCase]:
         """Cases with a clock that has run out, the longest due first; all of them where `at_most` is 0."""
         query = self._database[CASES].find({"next_due": {"$lte": now}, "_id": {"$nin": list(but)}})
@@ -188,7 +199,7 @@ class _Cases(MongoStates[RoutedCase]):
 
     def decoded(self, document: Mapping[str, Any]) -> RoutedCase:
         """The case, without what is only there to find it by."""
-        return super().decoded({name: value for name, value in document.items() if name not in _DERIVED})
+        return super().decoded({name: value for name, value in document.items() if name not in DERIVED})
 
     def encoded(self, state: RoutedCase) -> dict[str, Any]:
         """The document, with what it is to be found by; absent where there is nothing to find."""
