@@ -50,7 +50,7 @@ class RoutedCases:
 
     def __init__(self, database: Database, agreements: AgreementSource) -> None:
         self._database = database
-        self._cases = _Cases(database)
+        self._cases = CaseDocuments(database)
         self._capacities = MongoStates(database, CAPACITIES, PartnerCapacity)
         self._agreements = agreements
         self._seen_at: datetime | None = None
@@ -134,11 +134,6 @@ class RoutedCases:
         async with translated():
             return (await self._cases.load([id_])).get(id_)
 
-    async def agreements(self) -> Agreements:
-        """All terms of the agreement."""
-        async with translated():
-            return await self._agreements.all()
-
     async def capacities(self) -> list[PartnerCapacity]:
         """What the partners reported last, by partner and field; also what no longer counts."""
         async with translated():
@@ -179,7 +174,7 @@ class RoutedCases:
         return len(over)
 
 
-class _Cases(MongoStates[RoutedCase]):
+class CaseDocuments(MongoStates[RoutedCase]):
     """The documents of the cases."""
 
     def __init__(self, database: Database) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from services.routing.agreement_store import AgreementStore
+from services.routing.api.agreements import agreements_router
 from services.routing.api.capacities import capacities_router
 from services.routing.api.clearing import clearing_router
 from services.routing.api.explanations import explanations_router
@@ -20,8 +22,10 @@ def routing_routers(
 ) -> tuple[APIRouter, ...]:
     """Every route of routing."""
     token = read_or_create_token(settings.service_token_file)
+    agreements = AgreementStore(database)
     return (
-        clearing_router(door, cases, Tasks(database), token),
-        explanations_router(cases, token),
+        agreements_router(agreements, settings.kafka_bootstrap, token),
+        clearing_router(door, cases, Tasks(database), agreements, token),
+        explanations_router(cases, agreements, token),
         capacities_router(cases, token),
     )

@@ -11,7 +11,7 @@ from services.routing.api.views import ReferralId, ReferralView, View, shown
 from services.routing.domain import clearing
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.clearing import Assignment, Claim, Closing, Doing, Refusal, Release, StaffId
-from services.routing.repository import RoutedCases
+from services.routing.repository import AgreementSource, RoutedCases
 from services.routing.tasks import Order, Place, Task, Tasks, Wanted
 from shared.contracts.codes import Concern, Municipality, UnplacedReason, Urgency
 from shared.pipeline.decisions import Command, Decision, Done, Failed
@@ -41,7 +41,9 @@ class TaskPage(View):
     next: str | None
 
 
-def clearing_router(door: Door[Any], cases: RoutedCases, tasks: Tasks, token: str) -> APIRouter:
+def clearing_router(
+    door: Door[Any], cases: RoutedCases, tasks: Tasks, agreements: AgreementSource, token: str
+) -> APIRouter:
     """The office's routes, open with the service token only."""
     router = APIRouter(
         tags=["clearing"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token))]
@@ -63,10 +65,10 @@ def clearing_router(door: Door[Any], cases: RoutedCases, tasks: Tasks, token: st
         wanted = Wanted(reason, code, municipality, urgency, claimed_by, unclaimed)
         after = _place_at(cursor) if cursor is not None else None
         found = await tasks.page(wanted, sort, after, limit + 1)
-        agreements = await cases.agreements()
+        terms = await agreements.all()
         page = found[:limit]
         return TaskPage(
-            tasks=[shown(task.case, task.referral, agreements.in_force(task.case.day)) for task in page],
+            tasks=[shown(task.case, task.referral, terms.in_force(task.case.day)) for task in page],
             next=_cursor_at(page[-1]) if found[limit:] else None,
         )
 
@@ -112,8 +114,8 @@ def clearing_router(door: Door[Any], cases: RoutedCases, tasks: Tasks, token: st
         referral = case.referral(referral_id) if case else None
         assert case is not None, "it was found"
         assert referral is not None, "it was found"
-        agreements, explained = await asyncio.gather(cases.agreements(), cases.explanations(case.id, referral_id))
-        return shown(case, referral, agreements.in_force(case.day), explained[-1] if explained else None)
+        terms, explained = await asyncio.gather(agreements.all(), cases.explanations(case.id, referral_id))
+        return shown(case, referral, terms.in_force(case.day), explained[-1] if explained else None)
 
     return router
 

@@ -10,7 +10,7 @@ from services.routing.api.views import ConcernView, LinkView, ReferralId, View, 
 from services.routing.domain.agreement import RuleVerdict
 from services.routing.domain.clearing import Refusal
 from services.routing.domain.explanation import TakerVerdict
-from services.routing.repository import RoutedCases
+from services.routing.repository import AgreementSource, RoutedCases
 from shared.contracts.codes import Actor, CapacityStatus, Municipality, ReferralState, UnplacedReason
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError
 from shared.web.service_token import service_token_required
@@ -77,7 +77,7 @@ class ExplanationView(View):
     sentence: str
 
 
-def explanations_router(cases: RoutedCases, token: str) -> APIRouter:
+def explanations_router(cases: RoutedCases, agreements: AgreementSource, token: str) -> APIRouter:
     """Why referrals are where they are, open with the service token only."""
     router = APIRouter(
         tags=["explanations"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token))]
@@ -91,7 +91,7 @@ def explanations_router(cases: RoutedCases, token: str) -> APIRouter:
         if case is None or referral is None:
             raise ProblemError(404, Refusal.UNKNOWN_REFERRAL, "There is no such referral.")
         explained = await cases.explanations(case.id, referral.id)
-        agreements = await cases.agreements()
+        terms = await agreements.all()
         concerns = case.concerns_of(referral)
         awaited = {id_ for concern in concerns for id_ in case.awaited(concern)}
         return ExplanationView(
@@ -105,7 +105,7 @@ def explanations_router(cases: RoutedCases, token: str) -> APIRouter:
             decisions=[_decision(document) for document in explained],
             waits_for=[concern_shown(other) for other in case.facts.concerns if other.concern_id in awaited],
             chain=chain(case, referral),
-            sentence=said(case, referral, agreements.in_force(case.day), explained[-1] if explained else None),
+            sentence=said(case, referral, terms.in_force(case.day), explained[-1] if explained else None),
         )
 
     return router

@@ -72,6 +72,9 @@ class Closure(_Entry):
             raise ValueError("last: lies before first")
         return self
 
+    def __str__(self) -> str:
+        return f"{self.first} to {self.last}"
+
 
 class Partner(_Entry):
     """An institution of the agreement.
