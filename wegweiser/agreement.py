@@ -53,7 +53,7 @@ def check(place: FileOrFolder, markdown: AsMarkdown = False) -> None:
             for line in table(_COVERAGE, [(c.code, c.ages, c.takers, c.limits, c.rule) for c in coverage(term)]):
                 typer.echo(line)
     if wrong:
-        stop(f"\n{wrong} errors", code=1)
+        stop(f"\n{wrong} error(s)", code=1)
 
 
 @agreement.command()

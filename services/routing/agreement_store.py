@@ -8,6 +8,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
+from pymongo import ASCENDING, DESCENDING
+
 from services.routing.domain.agreement import Agreement, Agreements
 from services.routing.domain.agreement_check import Finding, Severity, check, errors_of
 from shared.contracts.base import AgreementVersion
@@ -60,20 +62,20 @@ class AgreementStore:
 
     def __init__(self, database: Database) -> None:
         self._collection = database[AGREEMENTS]
-        self._all = Agreements()
+        self._known = Agreements()
 
     async def all(self) -> Agreements:
-        """All terms; those that were activated decide, and nothing else does. The same object while none is added."""
+        """Every term that was activated; the same object while none is added."""
         async with translated():
-            number = await self._collection.count_documents({})
-        if number != len(self._all.terms):
-            self._all = Agreements(tuple(stored.agreement for stored in await self.stored()))
-        return self._all
+            newest = await self._collection.find_one(sort=[("number", DESCENDING)], projection={"number": 1})
+        if newest and newest["number"] != len(self._known.terms):
+            self._known = Agreements(tuple(stored.agreement for stored in await self.stored()))
+        return self._known
 
     async def stored(self) -> list[Activated]:
         """All of them, in the order of their activation."""
         async with translated():
-            documents = await self._collection.find().sort("number").to_list(None)
+            documents = await self._collection.find().sort("number", ASCENDING).to_list(None)
         return [_decoded(document) for document in documents]
 
     async def get(self, version: AgreementVersion) -> Activated | None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -34,6 +34,16 @@ _FRESH: Final = timedelta(seconds=1)
 """How old capacity and load may be; terms of the agreement never change for days that have begun."""
 DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
 """What is written beside a case to find it by, and is not read back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A case with clocks that have run out, each named by its referral, kind and moment."""
+
+    case_id: str
+    correlation_id: str
+    traceparent: str
+    clocks: tuple[str, ...]
 
 
 class AgreementSource(Protocol):
@@ -140,12 +150,13 @@ class RoutedCases:
             found = self._database[CAPACITIES].find().sort("_id", ASCENDING)
             return [self._capacities.decoded(document) async for document in found]
 
-    async def due(self, now: datetime, at_most: int, *, but: Sequence[str] = ()) -> list[RoutedCase]:
+    async def due(self, now: datetime, at_most: int, *, but: Sequence[str] = ()) -> list[Due]:
         """Cases with a clock that has run out, the longest due first; all of them where `at_most` is 0."""
-        query = self._database[CASES].find({"next_due": {"$lte": now}, "_id": {"$nin": list(but)}})
+        wanted = {"correlation_id": 1, "traceparent": 1, "referrals.id": 1, "referrals.clock": 1}
+        query = self._database[CASES].find({"next_due": {"$lte": now}, "_id": {"$nin": list(but)}}, wanted)
         async with translated():
             found = await query.sort("next_due", ASCENDING).limit(at_most).to_list(None)
-        return [self._cases.decoded(document) for document in found]
+        return [_due(document, now) for document in found]
 
     async def explanations(self, case_id: str, referral_id: str) -> list[dict[str, Any]]:
         """Why a referral is where it is: one document when it was made, another when the office assigned it."""
@@ -205,6 +216,12 @@ class CaseDocuments(MongoStates[RoutedCase]):
         if state.state in (CaseState.SETTLED, CaseState.WITHDRAWN):
             found_by["kept_until"] = max(referral.since for referral in state.referrals) + KEPT
         return document | {name: value for name, value in found_by.items() if value}
+
+
+def _due(document: Mapping[str, Any], now: datetime) -> Due:
+    clocks = ((referral["id"], referral["clock"]) for referral in document["referrals"] if referral["clock"])
+    names = sorted(f"{id_}/{clock['kind']}/{clock['at'].isoformat()}" for id_, clock in clocks if clock["at"] <= now)
+    return Due(document["_id"], document["correlation_id"], document["traceparent"], tuple(names))
 
 
 def _document(why: Explanation) -> dict[str, Any]:

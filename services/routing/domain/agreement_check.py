@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Final
 
 from services.routing.domain.agreement import OFFICE, Agreement, Rule
-from services.routing.domain.needs import Area, Needs, listed, rules_of
+from services.routing.domain.needs import Area, Needs, listed
 from shared.contracts.base import PartnerId
 from shared.contracts.codes import Concern
 
@@ -132,7 +132,8 @@ def _repeated(ids: Iterable[str]) -> list[str]:
 
 
 def _in_fields(agreement: Agreement) -> Iterator[Finding]:
-    for code, rules in rules_of(agreement).items():
+    for code in Concern:
+        rules = agreement.rules_by_field.get(code, ())
         needs = Needs(rules, (agreement.valid_from, agreement.valid_to))
         yield from _contradictions(code, rules, needs)
         yield from _circles(code, rules, needs)

@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from services.routing.domain.agreement import Agreement, Rule
-from services.routing.domain.needs import Area, Box, Needs, listed, rules_of
+from services.routing.domain.needs import Area, Box, Needs, listed
 from shared.contracts.codes import Concern
 
 NOBODY: Final = "nobody"
@@ -40,7 +40,8 @@ class Change:
 def coverage(agreement: Agreement) -> Iterator[Coverage]:
     """Who takes what: fields in their order, the common rules before the special ones, then what nobody takes."""
     term = (agreement.valid_from, agreement.valid_to)
-    for code, rules in rules_of(agreement).items():
+    for code in Concern:
+        rules = agreement.rules_by_field.get(code, ())
         needs = Needs(rules, term)
         open_ = needs.everything
         for rule in sorted(rules, key=lambda rule: rule.rank):
@@ -78,18 +79,15 @@ def diff(old: Agreement, new: Agreement) -> Iterator[Change]:
             yield from _changes(f"partners: {id_}: ", before, after)
         else:
             yield Change(f"partners: {id_}", before.name if before else _NONE, after.name if after else _NONE)
-    before_by_field, after_by_field = _as_of(old, old.valid_to, "old"), _as_of(new, new.valid_from, "new")
     for code in Concern:
-        yield from _takers(code, before_by_field[code], after_by_field[code])
+        yield from _takers(code, _as_of(old, old.valid_to, code, "old"), _as_of(new, new.valid_from, code, "new"))
 
 
-def _as_of(agreement: Agreement, day: date, mark: str) -> Mapping[Concern, list[Rule]]:
-    """The rules of that day without their own terms, with ids that no other agreement's rules have."""
+def _as_of(agreement: Agreement, day: date, code: Concern, mark: str) -> list[Rule]:
+    """The field's rules of that day without their own terms, with ids that no other agreement's rules have."""
+    rules = [rule for rule in agreement.rules_by_field.get(code, ()) if rule.is_valid(day)]
     always = {"valid_from": None, "valid_to": None}
-    return {
-        code: [rule.model_copy(update={"id": f"{mark}-{rule.id}", **always}) for rule in rules if rule.is_valid(day)]
-        for code, rules in rules_of(agreement).items()
-    }
+    return [rule.model_copy(update={"id": f"{mark}-{rule.id}", **always}) for rule in rules]
 
 
 def _takers(code: Concern, before: list[Rule], after: list[Rule]) -> Iterator[Change]:

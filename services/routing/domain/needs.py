@@ -12,8 +12,8 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
-from services.routing.domain.agreement import Agreement, Rule
-from shared.contracts.codes import AgeBand, Concern, Municipality, SubTopic, TargetGroup
+from services.routing.domain.agreement import Rule
+from shared.contracts.codes import AgeBand, Municipality, SubTopic, TargetGroup
 
 Area: TypeAlias = int
 Period: TypeAlias = tuple[date, date]
@@ -78,7 +78,7 @@ class Needs:
         """The whole area in few parts."""
         cells = [number for number, bit in enumerate(reversed(f"{area:b}")) if bit == "1"]
         boxes: list[_Indices] = [tuple((index,) for index in self._cell(number)) for number in cells]
-        for position in range(len(self._axes)):
+        for position in reversed(range(len(self._axes))):
             alike: dict[_Indices, tuple[int, ...]] = defaultdict(tuple)
             for box in boxes:
                 alike[box[:position] + box[position + 1 :]] += box[position]
@@ -104,19 +104,15 @@ class Needs:
 class _Axis:
     """The values of one criterion in stretches that no rule tells apart, and by rule the stretches that it fits."""
 
+    order: Mapping[Any, int]
     stretches: tuple[tuple[Any, ...], ...]
     of: Mapping[str, tuple[int, ...]]
 
     def values(self, chosen: Sequence[int]) -> list[Any]:
-        return [value for number in chosen for value in self.stretches[number]]
+        return sorted((value for number in chosen for value in self.stretches[number]), key=self.order.__getitem__)
 
     def missing(self, chosen: Sequence[int]) -> list[Any]:
         return self.values([number for number in range(len(self.stretches)) if number not in chosen])
-
-
-def rules_of(agreement: Agreement) -> Mapping[Concern, list[Rule]]:
-    """The rules of every field of work, also of those that have none."""
-    return {code: [rule for rule in agreement.rules if code in rule.fields] for code in Concern}
 
 
 def listed(values: Iterable[object]) -> str:
@@ -132,7 +128,8 @@ def _told_apart(rules: Sequence[Rule], values: Sequence[Any], fits: Callable[[Ru
         rule.id: tuple(index for index, mask in enumerate(alike) if mask >> number & 1)
         for number, rule in enumerate(rules)
     }
-    return _Axis(tuple(map(tuple, alike.values())), fitting)
+    order = {value: number for number, value in enumerate(values)}
+    return _Axis(order, tuple(map(tuple, alike.values())), fitting)
 
 
 def _fits(named: frozenset[Any] | None, value: object) -> bool:
@@ -176,7 +173,7 @@ def _named(word: str) -> Callable[[Sequence[Any], Sequence[Any]], str]:
 
 
 def _days(missing: Sequence[Any], values: Sequence[Any]) -> str:
-    return listed(f"{first} to {last}" for first, last in sorted(values)) if missing else ""
+    return listed(f"{first} to {last}" for first, last in values) if missing else ""
 
 
 _TELL: Final = (_ages, _towns, _named("target group"), _named("language"), _named("sub-topic"), _days)
