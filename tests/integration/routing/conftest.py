@@ -17,7 +17,7 @@ from services.routing.agreement_files import load_agreements
 from services.routing.agreement_store import AgreementStore
 from services.routing.api import routing_routers
 from services.routing.repository import MIGRATIONS, RoutedCases
-from services.routing.settings import AGREEMENTS, RoutingSettings
+from services.routing.settings import RoutingSettings
 from shared import mongo
 from shared.migrations import migrate
 from shared.mongo import Database
@@ -27,6 +27,7 @@ from shared.pipeline.engine import Engine, utc_now
 from shared.pipeline.outbox import Publisher
 from shared.web.equipment import equip
 from shared.web.service_token import read_or_create_token
+from wegweiser.settings import AGREEMENTS
 
 
 @pytest.fixture
