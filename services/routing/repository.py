@@ -46,7 +46,7 @@ _OF_A_STEP: Final = {
     "data": {"$cond": [{"$eq": ["$type", SCHEDULED]}, "$data", "$$REMOVE"]},
 }
 """Of an appointment its contents are needed as well."""
-_DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
+DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
 """What is written beside a case to find it by, and is not read back."""
 
 
@@ -158,6 +158,12 @@ class RoutedCases:
         async with translated():
             return (await self._cases.load([id_])).get(id_)
 
+    async def capacities(self) -> list[PartnerCapacity]:
+        """What the partners reported last, by partner and field; also what no longer counts."""
+        async with translated():
+            found = self._database[CAPACITIES].find().sort("_id", ASCENDING)
+            return [self._capacities.decoded(document) async for document in found]
+
     async def due(self, now: datetime, at_most: int, *, but: Sequence[str] = ()) -> list[Due]:
         """Cases with a clock that has run out, the longest due first; all of them where `at_most` is 0."""
         wanted = {"correlation_id": 1, "traceparent": 1, "referrals.id": 1, "referrals.clock": 1}
@@ -226,7 +232,7 @@ class CaseDocuments(MongoStates[RoutedCase]):
 
     def decoded(self, document: Mapping[str, Any]) -> RoutedCase:
         """The case, without what is only there to find it by."""
-        return super().decoded({name: value for name, value in document.items() if name not in _DERIVED})
+        return super().decoded({name: value for name, value in document.items() if name not in DERIVED})
 
     def encoded(self, state: RoutedCase) -> dict[str, Any]:
         """The document, with what it is to be found by; absent where there is nothing to find."""

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator
 
 from services.intake.api import documents
-from services.intake.api.cursor import cursor_at, position_at
 from services.intake.api.reception import Reception
 from services.intake.api.repetition import KEY_HEADER, key_of
 from services.intake.domain.cases import IntakeCase
@@ -24,6 +23,7 @@ from shared.pipeline.decisions import Command, Decide, Done, Failed
 from shared.pipeline.door import Door
 from shared.pipeline.engine import utc_now
 from shared.web.bodies import JSON, json_body, read_json
+from shared.web.cursor import cursor_at, position_at
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError, not_valid, parameter_not_valid
 from shared.web.tracing import cause_of
 

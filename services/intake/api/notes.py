@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query, Request, Response
 
 from services.intake.api import documents
 from services.intake.api.cases import CaseId, CauseOf, as_json, refusal
-from services.intake.api.cursor import cursor_at, position_at
 from services.intake.api.repetition import KEY_HEADER, answer_given, digest, digest_of_body, key_of
 from services.intake.domain.cases import IntakeCase
 from services.intake.domain.decisions import UNKNOWN_CASE, add_note
@@ -18,6 +17,7 @@ from shared.envelope import rfc3339
 from shared.pipeline.decisions import Command, Failed, Mark, Repeated
 from shared.pipeline.door import Door
 from shared.web.bodies import json_body, read_json
+from shared.web.cursor import cursor_at, position_at
 from shared.web.problems import PROBLEM_RESPONSES
 
 _PATH: Final = "/v1/cases/{case_id}/notes"

@@ -3,12 +3,14 @@
 import binascii
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from services.intake.repository import Position
 from shared.contracts.base import UUID_PATTERN
-from shared.web.problems import parameter_not_valid
+from shared.web.problems import ProblemError, parameter_not_valid
+
+Position = tuple[datetime, str]
+"""The moment (UTC) and the id that a page ends with."""
 
 _ID: Final = re.compile(UUID_PATTERN)
 
@@ -25,7 +27,12 @@ def position_at(cursor: str) -> Position:
         written, _, id_ = urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         moment = datetime.fromisoformat(written)
     except (binascii.Error, ValueError):
-        moment, id_ = None, ""
-    if moment is None or moment.tzinfo is None or not _ID.fullmatch(id_):
-        raise parameter_not_valid("cursor", "the `next` of an earlier answer")
+        raise not_ours() from None
+    if moment.utcoffset() != timedelta() or not _ID.fullmatch(id_):
+        raise not_ours()
     return moment, id_
+
+
+def not_ours() -> ProblemError:
+    """The problem with a cursor that no list of ours gave."""
+    return parameter_not_valid("cursor", "the `next` of an earlier answer")
