@@ -9,7 +9,8 @@ from benchmarks.trials.process import Assignment, run
 from services.routing.agreement_files import load_agreements
 from services.routing.domain.decisions import route
 from services.routing.domain.situation import Situation
-from services.routing.repository import CASES, CaseDocuments
+from services.routing.repository import CaseDocuments
+from services.routing.surroundings import CASES
 from shared import mongo
 from shared.contracts.codes import AgeBand, Concern, LegalBasisKind, Municipality, Urgency
 from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis

@@ -10,7 +10,8 @@ from benchmarks.trials.process import Assignment, run
 from benchmarks.trials.synthetic import TERM, an_agreement, some_facts
 from services.routing.agreement_store import AgreementStore
 from services.routing.domain.simulation import OFFERED, SCHEDULED, Simulation
-from services.routing.repository import CASES, MIGRATIONS, RoutedCases
+from services.routing.repository import MIGRATIONS, RoutedCases
+from services.routing.surroundings import CASES
 from shared import mongo
 from shared.contracts import BY_EVENT
 from shared.contracts.base import new_id

@@ -93,7 +93,7 @@ class Clockwork:
 
     async def _tidy(self, now: datetime) -> None:
         """What needs no haste: warn of the agreement's end, forget cases whose time is over."""
-        await self._cases.look_around()
+        await self._cases.surroundings.look()
         await self._warn(now)
         if forgotten := await self._cases.forget(now):
             log.info("cases_forgotten", cases=forgotten)

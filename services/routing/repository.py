@@ -1,41 +1,34 @@
 """Where routing keeps its cases: one document per case, with its referrals inside; and what it looks at beside them."""
 
 import asyncio
-import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pymongo import ASCENDING
 
-from services.routing.domain.agreement import OFFICE, Agreements, Turn
+from services.routing.domain.agreement import OFFICE
 from services.routing.domain.capacity import SEPARATOR, PartnerCapacity
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.simulation import REPLAYED, SCHEDULED, STEPS, Recorded
 from services.routing.domain.situation import Situation
+from services.routing.surroundings import CAPACITIES, CASES, TAKEN_PLACES, AgreementSource, Surroundings
 from shared.contracts.codes import CaseState
 from shared.days import local_day
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, Session, translated
-from shared.pipeline.engine import utc_now
 from shared.pipeline.outbox import OUTBOX
 from shared.pipeline.states import MongoStates
 
-CASES: Final = "cases"
-CAPACITIES: Final = "capacities"
-TAKEN_PLACES: Final = "taken_places"
-"""Places of limited reports that a referral takes up; a document each, so that nobody waits for a common one."""
 EXPLANATIONS: Final = "explanations"
 NOTICES: Final = "notices"
 """Warnings that were told, for ever."""
 
 KEPT: Final = timedelta(days=3 * 365)
 """How long a case's codes are kept after its end: a term of the agreement, and the review that follows it."""
-_FRESH: Final = 1.0
-"""Seconds: how old capacity and load may be; terms of the agreement never change for days that have begun."""
 _A_DAY: Final = timedelta(days=1)
 _AT_ONCE: Final = 1000
 """Recorded cases that are in memory at a time."""
@@ -60,33 +53,26 @@ class Due:
     clocks: tuple[str, ...]
 
 
-class AgreementSource(Protocol):
-    """Where the terms of the agreement are kept."""
-
-    async def all(self) -> Agreements:
-        """Every version that was activated; the same object while nothing was."""
-        ...
-
-
 class RoutedCases:
     """The cases, found by their own id or by the id of one of their referrals, and the partners' capacities, found by
-    partner and field. Each load renews the `situation`, which decisions of the same attempt look at."""
+    partner and field. Each load renews the `situation` that decisions of the same attempt look at."""
 
     def __init__(self, database: Database, agreements: AgreementSource) -> None:
         self._database = database
         self._cases = CaseDocuments(database)
         self._capacities = MongoStates(database, CAPACITIES, PartnerCapacity)
-        self._agreements = agreements
-        self._seen_at: float | None = None
-        self._reports: list[PartnerCapacity] = []
-        self._loads: dict[str, int] = {}
-        self.situation = Situation(Agreements())
+        self.surroundings = Surroundings(database, agreements)
+
+    @property
+    def situation(self) -> Situation:
+        """What decisions see beside the case."""
+        return self.surroundings.situation
 
     async def load(self, keys: Collection[str]) -> Mapping[str, RoutedCase | PartnerCapacity]:
         """The cases and capacities these ids lead to, by the id that was asked for."""
         fields = [key for key in keys if SEPARATOR in key]
         ids = [key for key in keys if SEPARATOR not in key]
-        cases, _ = await asyncio.gather(self._cases.load(ids), self.look_around())
+        cases, _ = await asyncio.gather(self._cases.load(ids), self.surroundings.look())
         return {**cases, **(await self._capacities.load(fields) if fields else {})}
 
     def keys_of(self, state: RoutedCase | PartnerCapacity) -> Collection[str]:
@@ -102,7 +88,7 @@ class RoutedCases:
             await self._note_beside([case for _, case in cases], session)
         if reports:
             await self._capacities.save(reports, session)
-            self._seen_at = None
+            self.surroundings.outdate()
 
     async def _note_beside(self, cases: Sequence[RoutedCase], session: Session) -> None:
         if explained := [_document(why) for case in cases for why in case.explained]:
@@ -111,47 +97,8 @@ class RoutedCases:
         if taken := [_place(report, referral) for case in cases for report, referral in case.taken]:
             await places.insert_many(taken, ordered=False, session=session)
         ended = [r.id for case in cases for r in case.referrals if r.partner_id and not r.is_open]
-        if ended and any(report.places is not None for report in self._reports):
+        if ended and self.surroundings.counts_places:
             await places.delete_many({"referral_id": {"$in": ended}}, session=session)
-
-    async def look_around(self) -> None:
-        """Renew what an attempt sees. Places of limited reports are counted every time, the rest once a second."""
-        now, tick = utc_now(), time.monotonic()  # the second knows no steps of the system's clock
-        if self._seen_at is None or tick - self._seen_at > _FRESH or not self.situation.agreements.terms:
-            agreements, self._reports = await asyncio.gather(self._agreements.all(), self._valid_reports(now))
-            self._loads = await self._loads_of(agreements)
-            self._seen_at = tick
-        else:
-            agreements = self.situation.agreements
-        used = await self._used_places()
-        rooms = {
-            (report.partner_id, report.code): report.room(used[report.report])
-            for report in self._reports
-            if report.expires_at > now
-        }
-        self.situation = Situation(agreements, rooms, self._loads)
-
-    async def _valid_reports(self, now: datetime) -> list[PartnerCapacity]:
-        found = self._database[CAPACITIES].find({"expires_at": {"$gt": now}})
-        return [self._capacities.decoded(document) async for document in found]
-
-    async def _used_places(self) -> Counter[str]:
-        limited = [report.report for report in self._reports if report.places is not None]
-        if not limited:
-            return Counter()
-        counted = self._database[TAKEN_PLACES].aggregate(
-            [{"$match": {"report": {"$in": limited}}}, {"$group": {"_id": "$report", "used": {"$sum": 1}}}]
-        )
-        return Counter({row["_id"]: row["used"] async for row in counted})
-
-    async def _loads_of(self, agreements: Agreements) -> dict[str, int]:
-        """Open referrals of everybody that a rule chooses by load."""
-        takers = {
-            taker for term in agreements for rule in term.rules if Turn.LOAD in rule.turn for taker in rule.takers
-        }
-        cases = self._database[CASES]
-        counts = await asyncio.gather(*(cases.count_documents({"open_with": taker}) for taker in takers))
-        return dict(zip(takers, counts, strict=True))
 
     async def get(self, id_: str) -> RoutedCase | None:
         """The case of this id, or with a referral of this id."""

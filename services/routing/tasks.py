@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from services.routing.domain.case import Referral, RoutedCase
-from services.routing.repository import CASES, DERIVED
+from services.routing.repository import DERIVED
+from services.routing.surroundings import CASES
 from shared.contracts.codes import Concern, Municipality, ReferralState, UnplacedReason, Urgency
 from shared.mongo import Database, translated
 from shared.pipeline.states import MongoStates

@@ -11,7 +11,8 @@ from services.routing.api.views import ReferralId, ReferralView, View, shown
 from services.routing.domain import clearing
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.clearing import Assignment, Claim, Closing, Doing, Refusal, Release, StaffId
-from services.routing.repository import AgreementSource, RoutedCases
+from services.routing.repository import RoutedCases
+from services.routing.surroundings import AgreementSource
 from services.routing.tasks import Order, Place, Task, Tasks, Wanted
 from shared.contracts.codes import Concern, Municipality, UnplacedReason, Urgency
 from shared.pipeline.decisions import Command, Decision, Done, Failed

@@ -10,7 +10,8 @@ from services.routing.api.views import ConcernView, LinkView, ReferralId, View, 
 from services.routing.domain.agreement import RuleVerdict
 from services.routing.domain.clearing import Refusal
 from services.routing.domain.explanation import TakerVerdict
-from services.routing.repository import AgreementSource, RoutedCases
+from services.routing.repository import RoutedCases
+from services.routing.surroundings import AgreementSource
 from shared.contracts.codes import Actor, CapacityStatus, Municipality, ReferralState, UnplacedReason
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError
 from shared.web.service_token import service_token_required

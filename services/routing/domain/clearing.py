@@ -13,10 +13,11 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from services.routing.domain.assigning import assigned, stands_against
 from services.routing.domain.case import Referral, RoutedCase
 from services.routing.domain.clocks import answered
 from services.routing.domain.lifecycle import LIFE, WITH_PARTNER, Transition
-from services.routing.domain.placing import assigned, conclude, stands_against
+from services.routing.domain.placing import conclude
 from services.routing.domain.situation import Situation
 from shared.contracts import Event
 from shared.contracts.base import PartnerId, ReferralId

@@ -5,8 +5,8 @@ from datetime import date
 from typing import Final
 
 from services.routing.domain.agreement import Agreement
+from services.routing.domain.assigning import BY_HAND
 from services.routing.domain.case import Referral, RoutedCase
-from services.routing.domain.placing import BY_HAND
 from shared.contracts.base import PartnerId, RuleId
 from shared.contracts.codes import (
     Actor,

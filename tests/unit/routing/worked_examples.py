@@ -9,8 +9,9 @@ from typing import Any, Final
 from routing_builders import AGREEMENTS, AUGUST_2017, MARCH_2017, PERSON, a_case, a_concern, case_number, received
 
 from services.routing.domain import decisions, replies
+from services.routing.domain.assigning import assigned
 from services.routing.domain.case import Referral, RoutedCase
-from services.routing.domain.placing import assigned, conclude
+from services.routing.domain.placing import conclude
 from services.routing.domain.situation import Situation
 from services.routing.domain.ticking import tick
 from shared.contracts import BY_EVENT, Event
