@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help run demo down test check unit integration faults bench schemas lock
+.PHONY: help run demo down test check unit integration faults bench schemas holidays lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {sub("%", "<service>", $$1); printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ run-%: $(READY) ## one service in the foreground, with the addresses of var/plat
 
 schemas: $(READY) ## write the JSON Schemas of new and changed contracts
 	$(BIN)/wegweiser schemas
+
+holidays: $(READY) ## write the table of Hesse's public holidays anew
+	$(BIN)/python -m deploy.holiday_table
 
 lock: $(READY) ## resolve the wheels and Kafka's jars anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \

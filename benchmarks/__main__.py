@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import chain, footprint, growth, hop, http_intake, latency
+from benchmarks import chain, clocks, decide, footprint, growth, hop, http_intake, latency, simulate
 from benchmarks.figures import Figure, keep, plain, show
 from benchmarks.harness import Bench, bench, fsync_milliseconds
 from benchmarks.services import Services
@@ -22,12 +22,15 @@ OF_THE_PLATFORM: Final[Mapping[str, Sequence[Callable[[Bench, Services], Sequenc
     "chain": [footprint.starts, chain.measure, footprint.load_behind],
     "latency": [latency.measure],
     "http": [http_intake.measure],
+    "clocks": [clocks.measure],
 }
 """First, since the services would read what the parts of the pipeline leave on the bus."""
 
 OF_THE_PIPELINE: Final[Mapping[str, Callable[[Bench], Sequence[Figure]]]] = {
     "hop": hop.measure,
     "growth": growth.measure,
+    "simulate": simulate.measure,
+    "decide": decide.measure,
 }
 
 PARTS: Final = (*OF_THE_PLATFORM, *OF_THE_PIPELINE)

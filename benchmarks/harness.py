@@ -20,7 +20,7 @@ from pymongo import MongoClient
 from deploy.backends import backends as backends_from
 from deploy.embedded.ports import free_ports
 from deploy.settings import BackendSettings
-from services.routing.agreement import load_agreements
+from services.routing.agreement_files import load_agreements
 from shared.topics import Topic, provision, topics_for
 
 ROOT: Final = Path(__file__).parents[1]

@@ -20,9 +20,9 @@ def measure(bench: Bench, services: Services) -> Sequence[Figure]:
     services.start_missing()
     platform: dict[int, list[float]] = defaultdict(list)
     kafka: dict[int, list[float]] = defaultdict(list)
-    _posted(bench, services, seconds=2)
+    posted(bench, services, per_second=PER_SECOND, seconds=2)
     for _ in bench.rounds:
-        _note(platform, _posted(bench, services, seconds=SECONDS))
+        _note(platform, posted(bench, services, per_second=PER_SECOND, seconds=SECONDS))
         _note(kafka, _bare(bench))
     return [
         beside("latency: 201 to partner, p50", platform[50], "ms", kafka[50], at_most=GOAL),
@@ -30,9 +30,10 @@ def measure(bench: Bench, services: Services) -> Sequence[Figure]:
     ]
 
 
-def _posted(bench: Bench, services: Services, *, seconds: int) -> list[float]:
+def posted(bench: Bench, services: Services, *, per_second: int, seconds: int) -> list[float]:
+    """Cases posted at this pace: the milliseconds from each `201` to its offer in the partner's queue."""
     reader = _reader(bench, f"^{REFERRALS.strip('^$')}$")
-    sent = bench.run("post_paced", url=services.intake_url, per_second=PER_SECOND, seconds=seconds)
+    sent = bench.run("post_paced", url=services.intake_url, per_second=per_second, seconds=seconds)
     return _between(sent, reader)
 
 

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.harness import Bench, partners
+from benchmarks.harness import AGREEMENTS, Bench, partners
 from deploy.embedded.daemon import Home
 from deploy.embedded.ports import free_ports
+from services.routing.agreement_files import load_agreements
 from shared.topics import SERVICES
+from wegweiser.activation import activate_all
 from wegweiser.children import ServiceProcess
 
 _PLACE: Final = "integrationsbuero"
@@ -38,6 +40,8 @@ class Services:
     def __init__(self, bench: Bench) -> None:
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.intake_url = f"http://127.0.0.1:{ports['intake']}"
+        self._routing_url = f"http://127.0.0.1:{ports['routing']}"
+        self._token_file = bench.home / "service-token"
         environment = {
             "KAFKA_BOOTSTRAP": bench.kafka,
             "MONGO_URL": bench.mongo,
@@ -45,7 +49,7 @@ class Services:
             "MAIL_FROM": "integrationsbuero@example.org",
             "MAIL_TRANSPORT": "count",
             "RESOURCES_FILE": str(_resources(bench.home / "resources.toml", partners())),
-            "SERVICE_TOKEN_FILE": str(bench.home / "service-token"),
+            "SERVICE_TOKEN_FILE": str(self._token_file),
             "LOG_FORMAT": "json",
         }
         home = Home(bench.home / "services")
@@ -58,6 +62,8 @@ class Services:
             began = time.monotonic()
             self.processes[name].start()
             seconds[name] = time.monotonic() - began
+            if name == "routing":
+                activate_all(load_agreements(AGREEMENTS), self._routing_url, self._token_file)
         return seconds
 
     def start_missing(self) -> None:

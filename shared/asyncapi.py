@@ -15,7 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from shared.contracts import CONTRACTS, Contract, Event
 from shared.contracts.base import PARTNER_PATTERN, UUID_PATTERN
-from shared.contracts.schemas import ContractSchema
+from shared.contracts.schemas import ContractSchema, schema_of
 from shared.envelope import TRACEPARENT, source_of
 from shared.pipeline.reading import Subscription
 
@@ -127,7 +127,7 @@ def _message(service: str, contract: Contract) -> Node:
         "headers": _headers(service, contract),
         "payload": {"$ref": f"#/components/schemas/{contract.event.__name__}"},
         "correlationId": {"location": "$message.header#/ce_correlationid"},
-        "bindings": {"kafka": {"key": _text(pattern=UUID_PATTERN), "bindingVersion": _BINDINGS}},
+        "bindings": {"kafka": {"key": _key(contract), "bindingVersion": _BINDINGS}},
     }
 
 
@@ -140,7 +140,7 @@ def _headers(service: str, contract: Contract) -> Node:
         "ce_id": _text(minLength=1, maxLength=200) if is_partners else _text(pattern=UUID_PATTERN),
         "ce_source": _text(format="uri-reference") if is_partners else _text(const=source_of(publisher)),
         "ce_type": _text(const=contract.type),
-        "ce_subject": _text(pattern=UUID_PATTERN),
+        "ce_subject": _key(contract),
         "ce_time": _text(format="date-time"),
         "ce_dataschema": _text(const=contract.schema),
         "content-type": _text(const="application/json"),
@@ -151,6 +151,12 @@ def _headers(service: str, contract: Contract) -> Node:
     }
     required = _ATTRIBUTES_A_PARTNER_OWES if is_partners else tuple(properties)
     return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def _key(contract: Contract) -> Node:
+    """What a record's key may be: the values of the field that it is."""
+    key: Node = schema_of(contract)["properties"][contract.subject]
+    return key
 
 
 def _text(**constraints: str | int) -> Node:

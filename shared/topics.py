@@ -1,7 +1,8 @@
 """The topics: their names, how they are kept, and who owns what arrives on them (DESIGN section 3)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -81,11 +82,8 @@ def topics_for(partners: Iterable[str]) -> list[Topic]:
 
 async def provision(bootstrap: str, topics: Sequence[Topic], *, replication: int = 1) -> list[str]:
     """Create what is missing and return the names of it; topics that exist are left as they are."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        existing = set(await admin.list_topics())
-        missing = [topic for topic in topics if topic.name not in existing]
+    async with _admin(bootstrap) as admin:
+        missing = await _missing(admin, topics)
         if not missing:
             return []
         answer = await admin.create_topics(
@@ -95,5 +93,24 @@ async def provision(bootstrap: str, topics: Sequence[Topic], *, replication: int
             if code and for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)(name)
         return [topic.name for topic in missing]
+
+
+async def missing_topics(bootstrap: str, topics: Sequence[Topic]) -> list[str]:
+    """The names of those that do not exist; raises `KafkaError` where the broker does not answer."""
+    async with _admin(bootstrap) as admin:
+        return [topic.name for topic in await _missing(admin, topics)]
+
+
+async def _missing(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> list[Topic]:
+    existing = set(await admin.list_topics())
+    return [topic for topic in topics if topic.name not in existing]
+
+
+@asynccontextmanager
+async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        yield admin
     finally:
         await admin.close()

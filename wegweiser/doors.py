@@ -1,7 +1,8 @@
 """Asking the services at their operators' routes."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -18,11 +19,12 @@ class NoAnswerError(Exception):
 
 
 class RefusedError(Exception):
-    """A service said no; carries the status and the detail of its problem."""
+    """A service said no; carries the status and the members of its problem, the text is its detail."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, members: Mapping[str, Any]) -> None:
         super().__init__(detail)
         self.status = status
+        self.members = members
 
 
 class Door:
@@ -36,42 +38,48 @@ class Door:
         """The answer to a question; raises `NoAnswerError` or `RefusedError`."""
         return self._answer("GET", path, parameters)
 
-    def post(self, path: str) -> dict[str, Any]:
-        """The answer to an order; raises `NoAnswerError` or `RefusedError`."""
-        return self._answer("POST", path, {})
+    def post(self, path: str, body: Any = None) -> dict[str, Any]:
+        """The answer to an order, with `body` as JSON where it has one; raises `NoAnswerError` or `RefusedError`."""
+        return self._answer("POST", path, {}, body)
 
-    def _answer(self, method: str, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, method: str, path: str, parameters: dict[str, Any], body: Any = None) -> dict[str, Any]:
         try:
-            response = self._client.request(method, path, params=parameters)
+            response = self._client.request(method, path, params=parameters, json=body)
             answer: dict[str, Any] = response.json()
         except (httpx.HTTPError, ValueError) as error:
             raise NoAnswerError(f"{self.service} does not answer ({type(error).__name__})") from None
         if response.is_server_error or response.status_code == httpx.codes.UNAUTHORIZED:
             raise NoAnswerError(f"{self.service} does not answer: {answer.get('detail', response.reason_phrase)}")
         if response.is_error:
-            raise RefusedError(response.status_code, f"{self.service}: {answer.get('detail', response.reason_phrase)}")
+            detail = answer.get("detail", response.reason_phrase)
+            raise RefusedError(response.status_code, f"{self.service}: {detail}", answer)
         return answer
+
+
+@contextmanager
+def door_of(service: str, url: str, token_file: Path) -> Iterator[Door]:
+    """The door of a service at this address; raises `NoAnswerError` where the token cannot be read."""
+    try:
+        token = token_file.read_text().strip()
+    except OSError as error:
+        raise NoAnswerError(f"the service token cannot be read from {token_file}: {error.strerror}") from None
+    patience = httpx.Timeout(_PATIENCE_SECONDS, connect=5.0)
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=patience) as client:
+        yield Door(service, client)
 
 
 @contextmanager
 def doors(*services: str) -> Iterator[list[Door]]:
     """The doors of these services, of all four where none is named."""
     addresses = found(Doors)
-    try:
-        token = addresses.service_token_file.read_text().strip()
-    except OSError as error:
-        stop(f"the service token cannot be read from {addresses.service_token_file}: {error.strerror}")
-    headers = {"Authorization": f"Bearer {token}"}
-    clients = {
-        service: httpx.Client(
-            base_url=getattr(addresses, f"{service}_url"),
-            headers=headers,
-            timeout=httpx.Timeout(_PATIENCE_SECONDS, connect=5.0),
-        )
-        for service in services or SERVICES
-    }
-    try:
-        yield [Door(service, client) for service, client in clients.items()]
-    finally:
-        for client in clients.values():
-            client.close()
+    with ExitStack() as stack:
+        try:
+            opened = [
+                stack.enter_context(
+                    door_of(service, getattr(addresses, f"{service}_url"), addresses.service_token_file)
+                )
+                for service in services or SERVICES
+            ]
+        except NoAnswerError as error:
+            stop(str(error))
+        yield opened

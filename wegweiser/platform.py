@@ -13,9 +13,11 @@ from deploy.backends import Server, backends
 from deploy.embedded.daemon import Daemon, Home
 from deploy.embedded.mail import MailSink
 from deploy.errors import DeployError
-from services.routing.agreement import load_agreements
+from services.routing.agreement_files import load_agreements
 from shared.topics import SERVICES, provision, topics_for
+from wegweiser.activation import activate_all
 from wegweiser.children import PartnerProcess, ServiceProcess
+from wegweiser.doors import NoAnswerError
 from wegweiser.settings import AGREEMENTS, PlatformSettings
 from wegweiser.supervisor import Say, Supervisor
 
@@ -95,6 +97,7 @@ class Platform:
         self._say(f"{len(made)} topics made" if made else "the topics of an earlier run are there")
         self._say("starting the services …")
         await self._supervisor.start(*self._services)
+        await self._activate()
         self._write_environment()
 
     async def _provision(self) -> list[str]:
@@ -107,6 +110,20 @@ class Platform:
                     self._say(f"Kafka does not answer ({type(error).__name__}); it is asked again until it does")
                 told = True
                 await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _activate(self) -> None:
+        token_file = self._settings.var_dir / "service-token"
+        while True:
+            try:
+                made = await asyncio.to_thread(
+                    activate_all, load_agreements(AGREEMENTS), self._settings.url_of("routing"), token_file
+                )
+            except NoAnswerError as error:
+                self._say(f"{error}; it is asked again until it does")
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                self._say(f"agreements activated: {', '.join(made)}" if made else "the agreements are active already")
+                return
 
     async def start_partners(self) -> None:
         """Start the consumers that stand for the partners."""

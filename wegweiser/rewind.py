@@ -1,16 +1,14 @@
 """`wegweiser rewind SERVICE --to TIME`: bring a service up to date after a restore of its database."""
 
-import os
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
 import typer
-from dotenv import dotenv_values
 
 from shared import logs
 from shared.contracts import CONTRACTS
@@ -20,9 +18,9 @@ from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.reading import Subscription
 from shared.pipeline.rewinding import Difference, Rewinding, Step
 from shared.topics import ServiceName
-from wegweiser.addresses import PLATFORM_FILE, Bus, found, stop
+from wegweiser.addresses import Bus, found, stop
 from wegweiser.bus import Cluster, ask, cluster, matching
-from wegweiser.service import application
+from wegweiser.service import not_started
 from wegweiser.spans import Span, merged
 
 
@@ -60,8 +58,8 @@ def rewind(
     bootstrap = found(Bus).kafka_bootstrap
     logs.configure(service, "auto", sys.stderr)
     try:
-        with pipeline_of(service) as pipeline:
-            done = ask(read_again(bootstrap, pipeline, publishers=(service, "every service"), moment=moment))
+        with not_started(service) as made:
+            done = ask(read_again(bootstrap, made.pipeline, publishers=(service, "every service"), moment=moment))
     except ActiveGroupError as error:
         stop(str(error), code=1)
     except StoreError as error:
@@ -79,18 +77,6 @@ def parsed(time: str) -> datetime:
     if moment.tzinfo is None:
         stop(f"{time} names no zone; write {time}+01:00 or {time}Z", code=1)
     return moment
-
-
-@contextmanager
-def pipeline_of(service: ServiceName) -> Iterator[Pipeline[Any]]:
-    """The pipeline of a service that is not started, with the settings of the environment or of `make run`."""
-    for name, value in dotenv_values(PLATFORM_FILE).items():
-        os.environ.setdefault(name, value or "")
-    made = application(service).state.service
-    try:
-        yield made.pipeline
-    finally:
-        made.database.client.close()
 
 
 def lines_of(service: str, done: Rewound) -> Iterator[str]:

@@ -1,16 +1,21 @@
 """`wegweiser service NAME`: one service in the foreground, as every deployment starts it."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
 import uvicorn
+from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from deploy.embedded.ports import PortTakenError, holder_of
 from shared.files import InvalidFileError
 from shared.memory import share_heap
 from shared.topics import ServiceName
+from wegweiser.addresses import PLATFORM_FILE
 from wegweiser.settings import wrong_in
 
 _OPEN_REQUESTS_SECONDS: Final = 10
@@ -47,6 +52,18 @@ def application(name: ServiceName) -> Any:
         _refuse(f"{wrong}; start `make run` first (`make run-{name}` reads its addresses), or set them")
     except InvalidFileError as error:
         _refuse(f"{name} cannot start; {error}")
+
+
+@contextmanager
+def not_started(name: ServiceName) -> Iterator[Any]:
+    """A service as what a command acts as, with the settings of the environment or of `make run`."""
+    for setting, value in dotenv_values(PLATFORM_FILE).items():
+        os.environ.setdefault(setting, value or "")
+    made = application(name).state.service
+    try:
+        yield made
+    finally:
+        made.database.client.close()
 
 
 def _refuse(why: str) -> None:

@@ -1,4 +1,4 @@
-"""Intake's collections: cases in codes, persons with their names, and what makes a request happen once."""
+"""Intake's collections: cases in codes, persons with their names, notes, and what makes a request happen once."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -15,6 +15,8 @@ from shared.pipeline.states import MongoStates
 
 CASES: Final = "cases"
 PERSONS: Final = "persons"
+NOTES: Final = "notes"
+"""What the staff wrote about a case: free text as in the vault, and to be erased together with its persons."""
 COUNTERS: Final = "counters"
 REQUESTS: Final = "requests"
 """Idempotency keys, for a day."""
@@ -22,25 +24,28 @@ SOURCES: Final = "sources"
 """References of the sending systems, for ever: an import may be repeated years later."""
 
 Position = tuple[datetime, str]
-"""Where a page of cases ends: when the last one was received, and its id."""
+"""Where a page ends: when its last case was received, or its last note written, and the id of that."""
 
 _KEY_SECONDS: Final = 24 * 60 * 60
 
 
 class Cases(MongoStates[IntakeCase]):
-    """The cases; a new or amended one brings its vault records along."""
+    """The cases; what changes with one in the vault and among the notes is brought along."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, CASES, IntakeCase)
         self._persons = database[PERSONS]
+        self._notes = database[NOTES]
 
     async def save(self, states: Sequence[tuple[int, IntakeCase]], session: Session) -> None:
-        """Write the states and, in the same transaction, what they change in the vault."""
+        """Write the states and, in the same transaction, what they bring along."""
         await super().save(states, session)
         inserts = [InsertOne(record) for _, case in states for record in case.new_records]
         changes = [_change(record) for _, case in states for record in case.changed_records]
         if inserts or changes:
             await self._persons.bulk_write([*inserts, *changes], session=session)
+        if notes := [note for _, case in states for note in case.new_notes]:
+            await self._notes.insert_many(notes, session=session)
 
     async def get(self, case_id: str) -> IntakeCase | None:
         """One case."""
@@ -89,6 +94,23 @@ class Persons:
             return [record async for record in self._collection.find({"_id": {"$in": list(person_ids)}}, groups)]
 
 
+class Notes:
+    """The reading side of the notes."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = database[NOTES]
+
+    async def page(self, case_id: str, *, after: Position | None, limit: int) -> list[Record]:
+        """The notes about a case, newest last, after a position."""
+        query: dict[str, Any] = {"case_id": case_id}
+        if after is not None:
+            written_at, note_id = after
+            query["$or"] = [{"written_at": {"$gt": written_at}}, {"written_at": written_at, "_id": {"$gt": note_id}}]
+        newest_last = [("written_at", ASCENDING), ("_id", ASCENDING)]
+        async with translated():
+            return [note async for note in self._collection.find(query).sort(newest_last).limit(limit)]
+
+
 class Counters:
     """Figures without persons, a document a month."""
 
@@ -125,7 +147,13 @@ async def _index_organisations(database: Database) -> None:
     await database[CASES].create_index([*staff, ("received_at", DESCENDING), ("_id", DESCENDING)])
 
 
+async def _create_notes(database: Database) -> None:
+    await ensure_collection(database, NOTES)
+    await database[NOTES].create_index([("case_id", ASCENDING), ("written_at", ASCENDING), ("_id", ASCENDING)])
+
+
 MIGRATIONS: Final = (
     Migration("intake-collections", _create),
     Migration("intake-cases-by-organisation", _index_organisations),
+    Migration("intake-notes", _create_notes),
 )

@@ -7,7 +7,7 @@ from shared.files import InvalidFileError, read_toml
 
 
 def load_agreement(file: Path) -> Agreement:
-    """One term, whatever its file is called; raises `InvalidFileError`. Whether it makes sense is for `check` to say."""
+    """One term, whatever its file is called; raises `InvalidFileError`. Whether it makes sense, `check` says."""
     return read_toml(file, Agreement)
 
 

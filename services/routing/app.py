@@ -29,6 +29,6 @@ def create_app(settings: RoutingSettings | None = None) -> FastAPI:
     cases = cast(RoutedCases, service.states)
     service.employ(Clockwork(service.pipeline.handle, cases))
     app = service.app()
-    for router in routing_routers(service.pipeline.door, cases, settings):
+    for router in routing_routers(service.pipeline.door, cases, service.database, settings):
         app.include_router(router)
     return app

@@ -4,6 +4,7 @@ Which instance is first is decided by the case's version; for the other nothing 
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -13,10 +14,9 @@ from typing import Any, Final
 import structlog
 
 from services.routing.domain.case import RoutedCase
-from services.routing.domain.clocks import is_due
 from services.routing.domain.notices import notices_due
 from services.routing.domain.ticking import tick
-from services.routing.repository import NOTICES, RoutedCases
+from services.routing.repository import NOTICES, Due, RoutedCases
 from shared.contracts.base import derived_id
 from shared.envelope import Cause, new_traceparent
 from shared.pipeline.decisions import Command, Decision, Failed, Mark, Outcome
@@ -37,7 +37,8 @@ class Clockwork:
     """Cases in a transaction: few enough that an offer waits for one of them only a moment."""
     PUTS_OFF: Final = timedelta(minutes=1)
     """How long a case waits whose clocks could not take effect, so that it does not hold up the others."""
-    FORGETS_EVERY: Final = timedelta(hours=1)
+    TIDIES_EVERY: Final = 60.0
+    """Seconds."""
 
     def __init__(self, handle: Handle, cases: RoutedCases, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._handle = handle
@@ -45,7 +46,7 @@ class Clockwork:
         self._clock = clock
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._forgot_at: datetime | None = None
+        self._tidied_at: float | None = None
         self._put_off: dict[str, datetime] = {}
         self._warned: set[str] = set()
         """Warnings that need not be looked up again."""
@@ -77,20 +78,25 @@ class Clockwork:
     async def work(self) -> bool:
         """Let what is due take effect, as much as goes at once; returns whether more may be due."""
         now = self._clock()
-        await self._warn(now)
+        if self._tidied_at is None or time.monotonic() - self._tidied_at > self.TIDIES_EVERY:
+            await self._tidy(now)
+            self._tidied_at = time.monotonic()
         self._put_off = {case_id: until for case_id, until in self._put_off.items() if until > now}
         due = await self._cases.due(now, self.AT_ONCE, but=list(self._put_off))
         if due:
-            outcomes = await self._handle([ticking(self._cases, case, now) for case in due])
-            failed = {case.id for case, outcome in zip(due, outcomes, strict=True) if isinstance(outcome, Failed)}
+            outcomes = await self._handle([ticking(self._cases, case) for case in due])
+            failed = {case.case_id for case, outcome in zip(due, outcomes, strict=True) if isinstance(outcome, Failed)}
             self._put_off |= dict.fromkeys(failed, now + self.PUTS_OFF)
             log.info("clocks_ran_out", cases=len(due), failed=len(failed))
             return len(due) == self.AT_ONCE
-        if self._forgot_at is None or now - self._forgot_at > self.FORGETS_EVERY:
-            self._forgot_at = now
-            if forgotten := await self._cases.forget(now):
-                log.info("cases_forgotten", cases=forgotten)
         return False
+
+    async def _tidy(self, now: datetime) -> None:
+        """What needs no haste: warn of the agreement's end, forget cases whose time is over."""
+        await self._cases.surroundings.look()
+        await self._warn(now)
+        if forgotten := await self._cases.forget(now):
+            log.info("cases_forgotten", cases=forgotten)
 
     async def _warn(self, now: datetime) -> None:
         """Tell that the agreement ends, once."""
@@ -104,25 +110,21 @@ class Clockwork:
                 self._warned.add(name)
 
 
-def ticking(cases: RoutedCases, case: RoutedCase, now: datetime) -> Command[Any]:
-    """Lets the clocks of a case take effect that are due by `now`. The cause follows from these clocks, so that two
-    instances, and a rewind, mean the same."""
-    due = sorted(
-        f"{r.id}/{r.clock.kind}/{r.clock.at.isoformat()}" for r in case.referrals if r.clock and is_due(r, now)
-    )
-    id_ = derived_id("clock", case.id, *due)
+def ticking(cases: RoutedCases, due: Due) -> Command[Any]:
+    """Lets the clocks of a case take effect. The cause follows from the clocks that are due, so that two instances, and
+    a rewind, mean the same."""
+    id_ = derived_id("clock", due.case_id, *due.clocks)
 
-    def decide(known: RoutedCase | None, at: datetime) -> Decision[RoutedCase]:
-        return tick(cases.situation, id_, known, at)
+    def decide(known: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
+        return tick(cases.situation, id_, known, now)
 
-    return Command(case.id, Cause(id_, case.correlation_id, case.traceparent), decide)
+    return Command(due.case_id, Cause(id_, due.correlation_id, due.traceparent), decide)
 
 
 async def run_out(cases: RoutedCases) -> AsyncIterator[Command[Any]]:
     """After a restore: what clocks did since then happens again, under the same ids, and is not told twice."""
-    now = utc_now()
-    for case in await cases.due(now, at_most=0):
-        yield ticking(cases, case, now)
+    for due in await cases.due(utc_now(), at_most=0):
+        yield ticking(cases, due)
 
 
 def _always(decision: Decision[Any], _known: None, _now: datetime) -> Decision[Any]:

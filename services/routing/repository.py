@@ -1,68 +1,78 @@
 """Where routing keeps its cases: one document per case, with its referrals inside; and what it looks at beside them."""
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 from pymongo import ASCENDING
 
-from services.routing.domain.agreement import OFFICE, Agreements, Turn
+from services.routing.domain.agreement import OFFICE
 from services.routing.domain.capacity import SEPARATOR, PartnerCapacity
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.explanation import Explanation
+from services.routing.domain.simulation import REPLAYED, SCHEDULED, STEPS, Recorded
 from services.routing.domain.situation import Situation
+from services.routing.surroundings import CAPACITIES, CASES, TAKEN_PLACES, AgreementSource, Surroundings
 from shared.contracts.codes import CaseState
+from shared.days import local_day
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, Session, translated
-from shared.pipeline.engine import utc_now
+from shared.pipeline.outbox import OUTBOX
 from shared.pipeline.states import MongoStates
 
-CASES: Final = "cases"
-CAPACITIES: Final = "capacities"
-TAKEN_PLACES: Final = "taken_places"
-"""Places of limited reports that a referral takes up; a document each, so that nobody waits for a common one."""
 EXPLANATIONS: Final = "explanations"
 NOTICES: Final = "notices"
 """Warnings that were told, for ever."""
 
 KEPT: Final = timedelta(days=3 * 365)
 """How long a case's codes are kept after its end: a term of the agreement, and the review that follows it."""
-_FRESH: Final = timedelta(seconds=1)
-"""How old capacity and load may be; terms of the agreement never change for days that have begun."""
-_DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
+_A_DAY: Final = timedelta(days=1)
+_AT_ONCE: Final = 1000
+"""Recorded cases that are in memory at a time."""
+_OF_A_CASE: Final = {"facts": 1, **{f"referrals.{name}": 1 for name in REPLAYED}}
+_OF_A_STEP: Final = {
+    "_id": 0,
+    **dict.fromkeys(("stream", "subject", "type", "time"), 1),
+    "data": {"$cond": [{"$eq": ["$type", SCHEDULED]}, "$data", "$$REMOVE"]},
+}
+"""Of an appointment its contents are needed as well."""
+DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
 """What is written beside a case to find it by, and is not read back."""
 
 
-class AgreementSource(Protocol):
-    """Where the terms of the agreement are kept."""
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A case with clocks that have run out, each named by its referral, kind and moment."""
 
-    async def all(self) -> Agreements:
-        """Every version that was activated; the same object while nothing was."""
-        ...
+    case_id: str
+    correlation_id: str
+    traceparent: str
+    clocks: tuple[str, ...]
 
 
 class RoutedCases:
     """The cases, found by their own id or by the id of one of their referrals, and the partners' capacities, found by
-    partner and field. Each load renews the `situation`, which decisions of the same attempt look at."""
+    partner and field. Each load renews the `situation` that decisions of the same attempt look at."""
 
     def __init__(self, database: Database, agreements: AgreementSource) -> None:
         self._database = database
-        self._cases = _Cases(database)
+        self._cases = CaseDocuments(database)
         self._capacities = MongoStates(database, CAPACITIES, PartnerCapacity)
-        self._agreements = agreements
-        self._seen_at: datetime | None = None
-        self._reports: list[PartnerCapacity] = []
-        self._loads: dict[str, int] = {}
-        self.situation = Situation(Agreements())
+        self.surroundings = Surroundings(database, agreements)
+
+    @property
+    def situation(self) -> Situation:
+        """What decisions see beside the case."""
+        return self.surroundings.situation
 
     async def load(self, keys: Collection[str]) -> Mapping[str, RoutedCase | PartnerCapacity]:
         """The cases and capacities these ids lead to, by the id that was asked for."""
         fields = [key for key in keys if SEPARATOR in key]
         ids = [key for key in keys if SEPARATOR not in key]
-        cases, _ = await asyncio.gather(self._cases.load(ids), self._look_around())
+        cases, _ = await asyncio.gather(self._cases.load(ids), self.surroundings.look())
         return {**cases, **(await self._capacities.load(fields) if fields else {})}
 
     def keys_of(self, state: RoutedCase | PartnerCapacity) -> Collection[str]:
@@ -78,7 +88,7 @@ class RoutedCases:
             await self._note_beside([case for _, case in cases], session)
         if reports:
             await self._capacities.save(reports, session)
-            self._seen_at = None
+            self.surroundings.outdate()
 
     async def _note_beside(self, cases: Sequence[RoutedCase], session: Session) -> None:
         if explained := [_document(why) for case in cases for why in case.explained]:
@@ -87,59 +97,27 @@ class RoutedCases:
         if taken := [_place(report, referral) for case in cases for report, referral in case.taken]:
             await places.insert_many(taken, ordered=False, session=session)
         ended = [r.id for case in cases for r in case.referrals if r.partner_id and not r.is_open]
-        if ended and any(report.places is not None for report in self._reports):
+        if ended and self.surroundings.counts_places:
             await places.delete_many({"referral_id": {"$in": ended}}, session=session)
-
-    async def _look_around(self) -> None:
-        """Renew what an attempt sees. Places of limited reports are counted every time, the rest once a second."""
-        now = utc_now()
-        if self._seen_at is None or abs(now - self._seen_at) > _FRESH:
-            agreements, self._reports = await asyncio.gather(self._agreements.all(), self._valid_reports(now))
-            self._loads = await self._loads_of(agreements)
-            self._seen_at = now
-        else:
-            agreements = self.situation.agreements
-        used = await self._used_places()
-        rooms = {
-            (report.partner_id, report.code): report.room(used[report.report])
-            for report in self._reports
-            if report.expires_at > now
-        }
-        self.situation = Situation(agreements, rooms, self._loads)
-
-    async def _valid_reports(self, now: datetime) -> list[PartnerCapacity]:
-        found = self._database[CAPACITIES].find({"expires_at": {"$gt": now}})
-        return [self._capacities.decoded(document) async for document in found]
-
-    async def _used_places(self) -> Counter[str]:
-        limited = [report.report for report in self._reports if report.places is not None]
-        if not limited:
-            return Counter()
-        counted = self._database[TAKEN_PLACES].aggregate(
-            [{"$match": {"report": {"$in": limited}}}, {"$group": {"_id": "$report", "used": {"$sum": 1}}}]
-        )
-        return Counter({row["_id"]: row["used"] async for row in counted})
-
-    async def _loads_of(self, agreements: Agreements) -> dict[str, int]:
-        """Open referrals of everybody that a rule chooses by load."""
-        takers = {
-            taker for term in agreements for rule in term.rules if Turn.LOAD in rule.turn for taker in rule.takers
-        }
-        cases = self._database[CASES]
-        counts = await asyncio.gather(*(cases.count_documents({"open_with": taker}) for taker in takers))
-        return dict(zip(takers, counts, strict=True))
 
     async def get(self, id_: str) -> RoutedCase | None:
         """The case of this id, or with a referral of this id."""
         async with translated():
             return (await self._cases.load([id_])).get(id_)
 
-    async def due(self, now: datetime, at_most: int, *, but: Sequence[str] = ()) -> list[RoutedCase]:
+    async def capacities(self) -> list[PartnerCapacity]:
+        """What the partners reported last, by partner and field; also what no longer counts."""
+        async with translated():
+            found = self._database[CAPACITIES].find().sort("_id", ASCENDING)
+            return [self._capacities.decoded(document) async for document in found]
+
+    async def due(self, now: datetime, at_most: int, *, but: Sequence[str] = ()) -> list[Due]:
         """Cases with a clock that has run out, the longest due first; all of them where `at_most` is 0."""
-        query = self._database[CASES].find({"next_due": {"$lte": now}, "_id": {"$nin": list(but)}})
+        wanted = {"correlation_id": 1, "traceparent": 1, "referrals.id": 1, "referrals.clock": 1}
+        query = self._database[CASES].find({"next_due": {"$lte": now}, "_id": {"$nin": list(but)}}, wanted)
         async with translated():
             found = await query.sort("next_due", ASCENDING).limit(at_most).to_list(None)
-        return [self._cases.decoded(document) for document in found]
+        return [_due(document, now) for document in found]
 
     async def explanations(self, case_id: str, referral_id: str) -> list[dict[str, Any]]:
         """Why a referral is where it is: one document when it was made, another when the office assigned it."""
@@ -147,14 +125,27 @@ class RoutedCases:
         async with translated():
             return [document async for document in self._database[EXPLANATIONS].find({"_id": within}).sort("_id", 1)]
 
-    async def recorded(self, first: datetime, last: datetime) -> AsyncIterator[Mapping[str, Any]]:
-        """The documents of all cases received from `first` to before `last`, oldest first."""
-        received = {"$gte": _as_kept(first), "$lt": _as_kept(last)}
+    async def recorded(self, first: date, last: date) -> AsyncIterator[Recorded]:
+        """All cases received on these days in the district, oldest first, with what the journal tells of waiting."""
+        # Moments are kept as text, in the zone they came in: the query takes a day more on both sides.
+        received = {"$gte": str(first - _A_DAY), "$lt": str(last + 2 * _A_DAY)}
+        found = self._database[CASES].find({"facts.received_at": received}, _OF_A_CASE, batch_size=_AT_ONCE)
+        found.sort("facts.received_at", ASCENDING)
         async with translated():
-            async for document in (
-                self._database[CASES].find({"facts.received_at": received}).sort("facts.received_at", ASCENDING)
-            ):
-                yield document
+            while cases := await found.to_list(_AT_ONCE):
+                journals = await self._journals([case["_id"] for case in cases])
+                for case in cases:
+                    day = local_day(datetime.fromisoformat(case["facts"]["received_at"]))
+                    if first <= day <= last:
+                        yield Recorded(day, case, journals[case["_id"]])
+
+    async def _journals(self, case_ids: Sequence[str]) -> Mapping[str, list[Mapping[str, Any]]]:
+        """What tells of waiting in the journal of each of these cases, in order."""
+        rows = self._database[OUTBOX].find({"stream": {"$in": case_ids}, "type": {"$in": list(STEPS)}}, _OF_A_STEP)
+        journals: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in await rows.sort([("stream", ASCENDING), ("sequence", ASCENDING)]).to_list(None):
+            journals[row["stream"]].append(row)
+        return journals
 
     async def forget(self, now: datetime) -> int:
         """Delete cases whose time is over, with their explanations; returns how many."""
@@ -168,7 +159,7 @@ class RoutedCases:
         return len(over)
 
 
-class _Cases(MongoStates[RoutedCase]):
+class CaseDocuments(MongoStates[RoutedCase]):
     """The documents of the cases."""
 
     def __init__(self, database: Database) -> None:
@@ -188,7 +179,7 @@ class _Cases(MongoStates[RoutedCase]):
 
     def decoded(self, document: Mapping[str, Any]) -> RoutedCase:
         """The case, without what is only there to find it by."""
-        return super().decoded({name: value for name, value in document.items() if name not in _DERIVED})
+        return super().decoded({name: value for name, value in document.items() if name not in DERIVED})
 
     def encoded(self, state: RoutedCase) -> dict[str, Any]:
         """The document, with what it is to be found by; absent where there is nothing to find."""
@@ -201,6 +192,12 @@ class _Cases(MongoStates[RoutedCase]):
         return document | {name: value for name, value in found_by.items() if value}
 
 
+def _due(document: Mapping[str, Any], now: datetime) -> Due:
+    clocks = ((referral["id"], referral["clock"]) for referral in document["referrals"] if referral["clock"])
+    names = sorted(f"{id_}/{clock['kind']}/{clock['at'].isoformat()}" for id_, clock in clocks if clock["at"] <= now)
+    return Due(document["_id"], document["correlation_id"], document["traceparent"], tuple(names))
+
+
 def _document(why: Explanation) -> dict[str, Any]:
     made = asdict(why)
     return {"_id": f"{why.case_id}/{why.referral_id}/{why.at.isoformat()}", **made}
@@ -208,11 +205,6 @@ def _document(why: Explanation) -> dict[str, Any]:
 
 def _place(report: str, referral_id: str) -> dict[str, str]:
     return {"_id": f"{report}/{referral_id}", "report": report, "referral_id": referral_id}
-
-
-def _as_kept(moment: datetime) -> str:
-    """A bound for moments that are kept as text: cut before the zone, it lies before each moment of that second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 async def _create(database: Database) -> None:

@@ -1,15 +1,9 @@
 """The settings of routing."""
 
-from pathlib import Path
-from typing import Final
-
 from shared.settings import ServiceSettings
-
-AGREEMENTS: Final = Path(__file__).parents[2] / "deploy" / "agreements"
 
 
 class RoutingSettings(ServiceSettings):
-    """`agreements` is the directory of the terms of the agreement, one TOML file each."""
+    """What every service is told; the agreements lie in its own database."""
 
     port: int = 8102
-    agreements: Path = AGREEMENTS

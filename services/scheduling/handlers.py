@@ -3,8 +3,16 @@
 from datetime import datetime
 from typing import Any, Final
 
-from services.scheduling.domain.cases import ScheduledCase, adopt, adopt_cancelled, book, cancel
-from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
+from services.scheduling.domain.cases import ScheduledCase, adopt, adopt_cancelled, book, give_back
+from shared.contracts.routing import (
+    PartnerEvent,
+    ReferralAccepted,
+    ReferralCancelled,
+    ReferralCompleted,
+    ReferralFailed,
+    ReferralHandedOn,
+    ReferralWithdrawn,
+)
 from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled
 from shared.pipeline.decisions import Decision, Reaction, Received
 from shared.pipeline.reading import Subscription
@@ -20,11 +28,11 @@ def on_referral_accepted(
     return book(received.event, _known(case), cause_id=received.cause.id)
 
 
-def on_referral_withdrawn(
-    received: Received[ReferralWithdrawn], case: ScheduledCase | None, _now: datetime
+def on_referral_ended(
+    received: Received[PartnerEvent], case: ScheduledCase | None, now: datetime
 ) -> Decision[ScheduledCase]:
-    """Cancel the appointment of a referral that was taken back."""
-    return cancel(received.event, _known(case))
+    """Cancel the appointment that is of no use any more."""
+    return give_back(received.event, _known(case), now=now)
 
 
 def on_own_booking(
@@ -48,7 +56,10 @@ def _known(case: ScheduledCase | None) -> ScheduledCase:
 
 REACTIONS: Final[tuple[Reaction[Any, ScheduledCase], ...]] = (
     Reaction(ReferralAccepted, on_referral_accepted, key=lambda event: event.case_id),
-    Reaction(ReferralWithdrawn, on_referral_withdrawn, key=lambda event: event.case_id),
+    *(
+        Reaction(ended, on_referral_ended, key=lambda event: event.case_id)
+        for ended in (ReferralWithdrawn, ReferralCancelled, ReferralHandedOn, ReferralCompleted, ReferralFailed)
+    ),
 )
 
 ADOPTIONS: Final[tuple[Reaction[Any, ScheduledCase], ...]] = (

@@ -8,7 +8,7 @@ Lost races reload and decide again; a batch the store refuses is halved until th
 
 import asyncio
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,8 +18,9 @@ import structlog
 from pymongo import ASCENDING
 
 from shared.contracts import BY_EVENT
-from shared.contracts.routing import ReplyRejected
-from shared.metrics import DEAD_LETTERS, LOST_RACES, REJECTED_REPLIES
+from shared.contracts.base import derived_id
+from shared.envelope import Cause, new_traceparent
+from shared.metrics import DEAD_LETTERS, EVENTS_TOLD, LOST_RACES
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import (
     Database,
@@ -41,8 +42,6 @@ log = structlog.get_logger()
 INBOX: Final = "inbox"
 INBOX_DAYS: Final = 37
 """Longest retention of a topic (30 days) and 7 more, so that nothing on the bus can outlive its mark."""
-
-_REJECTED: Final = BY_EVENT[ReplyRejected].type
 
 
 def utc_now() -> datetime:
@@ -207,16 +206,20 @@ class Engine(Generic[S]):
             state = stream = None
         after = decision.state if decision.state is not None else state
         cause = command.cause
-        number = 0
-        if after is not None and (decision.events or after is not state):
-            number = after.sequence
+        number = after.sequence if after is not None else 0
+        numbered = sum(not BY_EVENT[type(event)].apart for event in decision.events)
+        if after is not None and (numbered or after is not state):
             thread = {} if after.correlation_id else {"correlation_id": cause.thread, "traceparent": cause.traceparent}
-            after = after.model_copy(update={"sequence": number + len(decision.events), **thread})
+            after = after.model_copy(update={"sequence": number + numbered, **thread})
             cause = cause.within(after.correlation_id, after.traceparent)
         owner = after.id if after is not None else stream
-        rows = [
-            row_of(event, cause, index, owner, number + index + 1, now) for index, event in enumerate(decision.events)
-        ]
+        rows: list[Row] = []
+        for index, event in enumerate(decision.events):
+            if after is not None and BY_EVENT[type(event)].apart:
+                rows.append(row_of(event, _out_of_nothing(cause), index, None, 0, now))
+            else:
+                number += 1
+                rows.append(row_of(event, cause, index, owner, number, now))
         return rows, after
 
     async def _load(self, keys: set[str]) -> Mapping[str, S]:
@@ -276,6 +279,12 @@ class Engine(Generic[S]):
         return plan.states[id_].model_copy(update={"version": plan.loaded.get(id_, 0) + 1})
 
 
+def _out_of_nothing(cause: Cause) -> Cause:
+    """The cause of an event apart that a case led to: whoever reads it shall not find the case by its threads."""
+    id_ = derived_id(cause.id, "apart")
+    return Cause(id_, id_, new_traceparent())
+
+
 def _fault_of_one(error: Exception) -> RefusedError:
     """A repository that fails by itself cannot read or write one of its documents: the others are to go on."""
     log.exception("repository_failed", error=type(error).__name__)
@@ -287,7 +296,8 @@ def _count(plan: Plan[Any]) -> None:
     for document in plan.aside.values():
         if document["state"] == OPEN:
             DEAD_LETTERS.labels(document["reason"]).inc()
-    REJECTED_REPLIES.inc(sum(row["type"] == _REJECTED for row in plan.rows))
+    for type_, number in Counter(row["type"] for row in plan.rows).items():
+        EVENTS_TOLD.labels(type_).inc(number)
 
 
 def _by_collection(marks: Mapping[_Key, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -8,18 +8,28 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def samples_of(model: type[M]) -> st.SearchStrategy[M]:
-    """Any instance of the model; what has a default is left out now and then."""
+    """Any instance of the model; what has a default is left out now and then. A combination of values that the model
+    refuses as a whole is drawn anew."""
     hints = get_type_hints(model, include_extras=True)
     fields = {name: _values_of(hints[name]) for name in model.model_fields}
     required = {name: values for name, values in fields.items() if model.model_fields[name].is_required()}
     optional = {name: values for name, values in fields.items() if name not in required}
-    return st.fixed_dictionaries(required, optional=optional).map(lambda values: model(**values))
+
+    def instance(values: dict[str, Any]) -> M | None:
+        try:
+            return model(**values)
+        except ValidationError as refusal:
+            if any(error["loc"] for error in refusal.errors()):
+                raise
+            return None
+
+    return st.fixed_dictionaries(required, optional=optional).map(instance).filter(bool)
 
 
 def _values_of(annotation: Any, limits: Sequence[Any] = ()) -> st.SearchStrategy[Any]:

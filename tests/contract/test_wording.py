@@ -8,10 +8,11 @@ from contract_samples import samples_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.contracts import CONTRACTS, Contract
+from shared.contracts import CONTRACTS, Contract, Event
 from shared.contracts.base import UUID_PATTERN, new_id
-from shared.contracts.codes import AgeBand, AppointmentMode, Concern, Urgency
-from shared.contracts.routing import OfferedConcern, ReferralOffered, ReferralScheduled
+from shared.contracts.codes import AgeBand, AppointmentMode, Concern, PauseReason, Urgency
+from shared.contracts.partners import ReplyPaused
+from shared.contracts.routing import AgreementEnding, OfferedConcern, ReferralOffered, ReferralScheduled, ServicePaused
 from wegweiser.wording import sentence
 
 ID = re.compile(UUID_PATTERN.strip("^$"))
@@ -62,3 +63,30 @@ def test_appointments_are_told_in_the_time_on_the_wall() -> None:
     )
 
     assert sentence(scheduled) == "vhs is told of the appointment on 2017-07-03 09:30"
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (ServicePaused, "awo: service paused, client away, review on 2026-12-01"),
+        (ReplyPaused, "the partner answers: paused, client away, review on 2026-12-01"),
+    ],
+)
+def test_codes_and_days_are_told_of_events_without_words_of_their_own(event: type[Event], said: str) -> None:
+    facts = {"partner_id": "awo", "referral_id": new_id(), "case_id": new_id()}
+    told = event.model_validate({**facts, "reason": PauseReason.CLIENT_AWAY, "review_on": date(2026, 12, 1)})
+
+    assert sentence(told) == said
+
+
+@pytest.mark.parametrize(
+    ("days_left", "said"),
+    [
+        (30, "the agreement 2024-01-01 ends on 2026-12-31, in 30 days, and no other follows"),
+        (0, "the agreement 2024-01-01 ended on 2026-12-31"),
+    ],
+)
+def test_the_end_of_an_agreement_is_told_before_and_after(days_left: int, said: str) -> None:
+    ending = AgreementEnding(agreement="2024-01-01", valid_to=date(2026, 12, 31), days_left=days_left)
+
+    assert sentence(ending) == said

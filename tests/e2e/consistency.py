@@ -276,9 +276,10 @@ def _ends_missed(accepted: Accepted, case: Document | None) -> list[str]:
 
 def _standing(referral: Document) -> Document:
     """A referral as routing tells it."""
-    told = {name: referral[name] for name in ("partner_id", "state", "concerns", "since")}
+    told = {name: referral[name] for name in ("partner_id", "state", "concerns", "since", "outcome", "sheet")}
     starts_at = referral["booking"]["starts_at"] if referral["booking"] else None
-    return {"referral_id": referral["id"], **told, "appointment_at": starts_at}
+    overdue = bool(referral["clock"] and referral["clock"]["kind"] == "grace")
+    return {"referral_id": referral["id"], **told, "appointment_at": starts_at, "overdue": overdue}
 
 
 def _differences(what: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:

@@ -14,9 +14,10 @@ from lifecycle.model import PARTNERS, Card, Expected, Model, midnight_after
 from lifecycle.table import OPEN, SETTLED
 from lifecycle.worlds import A_MOMENT, Step, World, changes
 from services.routing.clockwork import ticking
+from services.routing.domain.assigning import assigned, stands_against
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.lifecycle import Transition
-from services.routing.domain.placing import assigned, conclude, stands_against
+from services.routing.domain.placing import conclude
 from services.routing.handlers import reactions
 from shared.contracts import Event
 from shared.contracts.base import derived_id

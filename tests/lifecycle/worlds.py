@@ -14,7 +14,8 @@ from services.routing.domain.agreement import Agreements
 from services.routing.domain.capacity import PartnerCapacity
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.situation import Situation
-from services.routing.repository import CAPACITIES, CASES, EXPLANATIONS, TAKEN_PLACES, RoutedCases
+from services.routing.repository import EXPLANATIONS, RoutedCases
+from services.routing.surroundings import CAPACITIES, CASES, TAKEN_PLACES
 from shared.mongo import Database
 from shared.pipeline.decisions import Command, Decision, Done, Failed, Repeated
 from shared.pipeline.engine import INBOX, Engine

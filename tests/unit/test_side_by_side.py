@@ -5,7 +5,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 
 from services.intake.repository import Cases
 from services.notify.repository import NotifiedCases
-from services.routing.repository import RoutedCases
+from services.routing.repository import CaseDocuments
 from services.scheduling.domain.timetable import Timetable
 from services.scheduling.repository import ScheduledCases
 from shared.pipeline.decisions import Aggregate
@@ -50,11 +50,11 @@ def test_old_version_keeps_what_a_newer_one_wrote(database: object) -> None:
 
     for states in (NotifiedCases(database), scheduling):
         assert NEWER.items() <= rewritten(states, CASE).items()
-    assert NEWER.items() <= rewritten(RoutedCases(database), ROUTED).items()
+    assert NEWER.items() <= rewritten(CaseDocuments(database), ROUTED).items()
 
 
 def test_old_version_keeps_it_inside_a_referral_as_well(database: object) -> None:
-    [referral] = rewritten(RoutedCases(database), ROUTED)["referrals"]
+    [referral] = rewritten(CaseDocuments(database), ROUTED)["referrals"]
 
     assert NEWER.items() <= referral.items()
 

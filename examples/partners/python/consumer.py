@@ -3,6 +3,9 @@
     pip install aiokafka
     KAFKA_BOOTSTRAP=127.0.0.1:29092 PARTNER_ID=awo python consumer.py
 
+With BEHAVIOUR=serve it walks each referral to its end, with `ask` it asks back before it accepts, with `decline` it
+refuses for REASON. CAPACITY is what it reports when it starts: `debt=none housing_search=waiting_list:6`.
+
 Three habits make it safe to stop, kill and restart at any moment:
   1. Remember the `ce_id` of what was dealt with. The queue may bring an event again; the second time it is dropped.
   2. Derive the id of a reply from the event it answers. A repeated reply has the same id and takes effect once.
@@ -15,9 +18,10 @@ import json
 import os
 import signal
 import sqlite3
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import CommitFailedError
@@ -27,8 +31,25 @@ PARTNER = os.environ["PARTNER_ID"]
 STATE_FILE = os.environ.get("STATE_FILE", f"{PARTNER}.sqlite")
 QUEUE = f"partner.{PARTNER}.referrals.v1"
 REPLIES = f"partner.{PARTNER}.replies.v1"
-OFFERED = "de.integrationsbuero.referral.offered.v1"
-ACCEPTED = "de.integrationsbuero.reply.accepted.v1"
+PREFIX, VERSION = "de.integrationsbuero.", ".v1"
+
+# What we answer to which event. Here a real partner's system would ask its people.
+BEHAVIOURS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
+    "accept": {"referral.offered": ("accepted", {})},
+    "decline": {"referral.offered": ("declined", {"reason": os.environ.get("REASON", "capacity")})},
+    "serve": {
+        "referral.offered": ("accepted", {}),
+        "referral.scheduled": ("started", {}),
+        "service.started": ("completed", {"outcome": "helped"}),
+    },
+    "ask": {
+        "referral.offered": ("clarification-requested", {"topic": "documents"}),
+        "clarification.requested": ("clarification-answered", {}),
+        "clarification.answered": ("accepted", {}),
+    },
+}
+ANSWERS = BEHAVIOURS[os.environ.get("BEHAVIOUR", "accept")]
+AMOUNT = {"limited": "places", "waiting_list": "weeks"}
 
 
 async def main() -> None:
@@ -47,6 +68,8 @@ async def main() -> None:
     )
     producer = AIOKafkaProducer(bootstrap_servers=BROKER, acks="all", enable_idempotence=True)
     async with consumer, producer:
+        for report in os.environ.get("CAPACITY", "").split():
+            await report_capacity(report, producer)
         while not stopped.is_set():
             batch = await consumer.getmany(timeout_ms=500, max_records=100)
             for record in (record for records in batch.values() for record in records):
@@ -63,38 +86,55 @@ async def main() -> None:
 
 
 async def deal_with(record: ConsumerRecord, producer: AIOKafkaProducer, known: sqlite3.Connection) -> None:
-    """Answer an offer; of everything else only take note. The CloudEvents attributes are in the headers."""
+    """Answer what we have an answer to; of everything else only take note. The CloudEvents attributes are headers."""
     headers = {name: value.decode() for name, value in record.headers}
     id_, type_, event = headers["ce_id"], headers["ce_type"], json.loads(record.value)
-    said = (
-        f"{headers['ce_time']} {PARTNER} {type_.removeprefix('de.integrationsbuero.')} {event.get('referral_id', '')}"
-    )
+    name = type_.removeprefix(PREFIX)
+    said = f"{headers['ce_time']} {PARTNER} {name} {event.get('referral_id', '')}"
     if known.execute("SELECT 1 FROM known WHERE id = ?", (id_,)).fetchone():
         print(said, "- known already, dropped", flush=True)
         return
-    if type_ == OFFERED:
-        # Here a real partner's system would ask its people. To refuse, send reply.declined.v1 with a reason.
-        await accept(event["referral_id"], id_, producer)
-        said += f" - {', '.join(concern['code'] for concern in event['concerns'])}: accepted"
+    if answering := ANSWERS.get(name.removesuffix(VERSION)):
+        answer, facts = answering
+        await reply(answer, {"referral_id": event["referral_id"], **facts}, id_, producer)
+        concerns = ", ".join(concern["code"] for concern in event.get("concerns", []))
+        said += f" - {concerns}: {answer}" if concerns else f" - {answer}"
     known.execute("INSERT INTO known VALUES (?)", (id_,))
     print(said, flush=True)
 
 
-async def accept(referral_id: str, offer_id: str, producer: AIOKafkaProducer) -> None:
-    """Write the reply and wait until the broker has it. Its key is the referral, which keeps replies in order."""
+async def reply(answer: str, facts: dict[str, str], event_id: str, producer: AIOKafkaProducer) -> None:
+    """Write about a referral, under an id that follows from the event it answers."""
+    type_ = f"{PREFIX}reply.{answer}{VERSION}"
+    await write(type_, str(uuid5(UUID(event_id), type_)), facts["referral_id"], facts, producer)
+
+
+async def report_capacity(report: str, producer: AIOKafkaProducer) -> None:
+    """Tell how much of one field of work we can take from now on. It answers nothing, so its id is a new one."""
+    code, _, capacity = report.partition("=")
+    status, _, amount = capacity.partition(":")
+    facts: dict[str, str | int] = {"partner_id": PARTNER, "code": code, "status": status}
+    if amount:
+        facts[AMOUNT[status]] = int(amount)  # places left, or weeks to wait
+    await write(f"{PREFIX}capacity.reported{VERSION}", str(uuid4()), PARTNER, facts, producer)
+    print(f"{datetime.now(UTC).isoformat()} {PARTNER} capacity reported - {code}: {capacity}", flush=True)
+
+
+async def write(type_: str, id_: str, subject: str, facts: Mapping[str, str | int], producer: AIOKafkaProducer) -> None:
+    """Write an event and wait until the broker has it. Its key, what it is about, keeps events in order."""
     headers = {
         "ce_specversion": "1.0",
-        "ce_id": str(uuid5(UUID(offer_id), ACCEPTED)),
+        "ce_id": id_,
         "ce_source": f"/partner/{PARTNER}",
-        "ce_type": ACCEPTED,
-        "ce_subject": referral_id,
+        "ce_type": type_,
+        "ce_subject": subject,
         "ce_time": datetime.now(UTC).isoformat(),
         "content-type": "application/json",
     }
     await producer.send_and_wait(
         REPLIES,
-        json.dumps({"referral_id": referral_id}).encode(),
-        key=referral_id.encode(),
+        json.dumps(facts).encode(),
+        key=subject.encode(),
         headers=[(name, value.encode()) for name, value in headers.items()],
     )
 

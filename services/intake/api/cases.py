@@ -1,7 +1,6 @@
 """`/v1/cases`: open, look up, amend, withdraw."""
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -10,8 +9,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator
 
 from services.intake.api import documents
-from services.intake.api.cursor import cursor_at, position_at
 from services.intake.api.reception import Reception
+from services.intake.api.repetition import KEY_HEADER, key_of
 from services.intake.domain.cases import IntakeCase
 from services.intake.domain.contradictions import contradictions_in_amendment
 from services.intake.domain.decisions import UNKNOWN_CASE, WITHDRAWN_CASE, amend_case, withdraw_case
@@ -24,19 +23,13 @@ from shared.pipeline.decisions import Command, Decide, Done, Failed
 from shared.pipeline.door import Door
 from shared.pipeline.engine import utc_now
 from shared.web.bodies import JSON, json_body, read_json
+from shared.web.cursor import cursor_at, position_at
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError, not_valid, parameter_not_valid
 from shared.web.tracing import cause_of
 
-_KEY: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
 _REFUSALS: Final = {
     UNKNOWN_CASE: (404, "There is no such case."),
     WITHDRAWN_CASE: (409, "The case was withdrawn and stays as it is."),
-}
-_KEY_HEADER: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "Within 24 hours the same key and body get the same answer.",
-    "schema": {"type": "string", "pattern": _KEY.pattern},
 }
 
 CauseOf = Annotated[Cause, Depends(cause_of)]
@@ -52,26 +45,24 @@ def cases_router(door: Door[IntakeCase], cases: Cases, reception: Reception) -> 
         "/v1/cases",
         status_code=201,
         responses=documents.OPENED,
-        openapi_extra={**json_body(NewCase), "parameters": [_KEY_HEADER]},
+        openapi_extra={**json_body(NewCase), "parameters": [KEY_HEADER]},
     )
     async def open_case(request: Request) -> Response:
         """Open a case. Asylum questions are pointed elsewhere and not kept; with nothing else the answer is 200."""
-        key = request.headers.get("idempotency-key")
-        if key is not None and not _KEY.fullmatch(key):
-            raise parameter_not_valid("Idempotency-Key", f"a text like {_KEY.pattern}")
+        key = key_of(request)
         said = await read_json(request, NewCase)
         receipt = await reception.receive(said, cause_of(request), imported=False, key=key)
         if receipt.case_id is None:
-            return _json(receipt.answer)
-        return _json(receipt.answer, 201, {"Location": f"/v1/cases/{receipt.case_id}"})
+            return as_json(receipt.answer)
+        return as_json(receipt.answer, 201, {"Location": f"/v1/cases/{receipt.case_id}"})
 
     @router.get("/v1/cases/{case_id}", responses=documents.SHOWN)
     async def look_up(case_id: CaseId) -> Response:
         """A case with what became of each concern."""
         case = await cases.get(case_id)
         if case is None:
-            raise _refusal(UNKNOWN_CASE)
-        return _json(shown(case))
+            raise refusal(UNKNOWN_CASE)
+        return as_json(shown(case))
 
     @router.get("/v1/cases", responses=documents.LISTED)
     async def list_cases(
@@ -96,7 +87,7 @@ def cases_router(door: Door[IntakeCase], cases: Cases, reception: Reception) -> 
         )
         rest = page[limit:]
         last = page[:limit][-1:] if rest else []
-        return _json(
+        return as_json(
             {
                 "cases": [shown(case) for case in page[:limit]],
                 "next": cursor_at((last[0].received_at, last[0].id)) if last else None,
@@ -126,7 +117,7 @@ def cases_router(door: Door[IntakeCase], cases: Cases, reception: Reception) -> 
         if redirects:
             await reception.count_redirected()
             view["redirected"] = REDIRECTED
-        return _json(view)
+        return as_json(view)
 
     @router.post("/v1/cases/{case_id}/withdraw", responses=documents.SHOWN, openapi_extra=json_body(Withdrawal))
     async def withdraw(case_id: CaseId, request: Request, cause: CauseOf) -> Response:
@@ -136,7 +127,7 @@ def cases_router(door: Door[IntakeCase], cases: Cases, reception: Reception) -> 
         def decide(known: IntakeCase | None, now: datetime) -> Any:
             return withdraw_case(withdrawal.reason, known, now)
 
-        return _json(await _changed(door, case_id, cause, decide))
+        return as_json(await _changed(door, case_id, cause, decide))
 
     return router
 
@@ -149,15 +140,17 @@ async def _changed(door: Door[IntakeCase], case_id: str, cause: Cause, decide: D
     assert isinstance(outcome, Done)
     refused = outcome.decision.answer
     if refused is not None:
-        raise _refusal(refused["refused"], refused["errors"])
+        raise refusal(refused["refused"], refused["errors"])
     assert outcome.state is not None
     return shown(outcome.state)
 
 
-def _refusal(reason: str, errors: list[Mapping[str, str]] | None = None) -> ProblemError:
+def refusal(reason: str, errors: list[Mapping[str, str]] | None = None) -> ProblemError:
+    """What a refused request about a case is answered with."""
     status, detail = _REFUSALS.get(reason, (422, "The body does not fit the case."))
     return ProblemError(status, reason, detail, errors=errors or ())
 
 
-def _json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def as_json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer with a JSON body."""
     return Response(json.dumps(body, ensure_ascii=False).encode(), status, headers, JSON)

@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shared.contracts.codes import Concern, LegalBasisKind, Municipality, ReferralState, SubTopic, Urgency
+from shared.contracts.codes import (
+    CaseState,
+    Concern,
+    LegalBasisKind,
+    Municipality,
+    ReferralState,
+    ServiceOutcome,
+    SubTopic,
+    Urgency,
+)
 from shared.contracts.codes import WithdrawalReason as Reason
 from shared.web.bodies import JSON
 
@@ -42,7 +51,10 @@ _RECEIPT: Final = _object(
         "case_id": _ID,
         "persons": _list(_object({"ref": _TEXT, "person_id": _ID})),
         "concerns": _list(
-            _object({"concern_id": _ID, "code": _CODE, "sub_topic": _SUB_TOPIC, "for_person": _TEXT}),
+            _object(
+                {"concern_id": _ID, "code": _CODE, "sub_topic": _SUB_TOPIC, "for_person": _TEXT, "ref": _TEXT},
+                optional=("ref",),
+            ),
         ),
         "redirected": REDIRECTED,
     },
@@ -54,17 +66,21 @@ _CONCERN: Final = _object(
         "code": _CODE,
         "sub_topic": _SUB_TOPIC,
         "person_id": _ID,
+        "after": {**_list(_ID), "description": "the concerns of the case that this one waits for"},
         "state": {"enum": ["received", *(state.value for state in ReferralState)]},
         "partner_id": _or_null(_TEXT),
         "referral_id": _or_null(_ID),
         "since": _or_null(_TIME),
         "appointment_at": _or_null(_TIME),
+        "overdue": {"type": "boolean", "description": "the partner let the time to respond pass"},
+        "outcome": _or_null({"enum": [outcome.value for outcome in ServiceOutcome]}),
+        "sheet": {**_or_null(_TEXT), "description": "the information sheet that answers it"},
     }
 )
 CASE: Final = _object(
     {
         "case_id": _ID,
-        "state": {"enum": ["open", "withdrawn"]},
+        "state": {"enum": [state.value for state in CaseState]},
         "withdrawn": _or_null(_object({"reason": {"enum": [reason.value for reason in Reason]}, "at": _TIME})),
         "received_at": _TIME,
         "channel": {"enum": ["referral", "walk_in", "import"]},
@@ -77,6 +93,9 @@ CASE: Final = _object(
         "legal_basis": {"enum": [kind.value for kind in LegalBasisKind]},
         "concerns": _list(_CONCERN),
     }
+)
+_NOTE: Final = _object(
+    {"note_id": _ID, "staff_id": _TEXT, "referral_id": _or_null(_ID), "text": _TEXT, "written_at": _TIME}
 )
 
 Answers = dict[int | str, dict[str, Any]]
@@ -92,3 +111,5 @@ AMENDED: Final[Answers] = {
     200: _answer("The case as it is now", {**CASE, "properties": {**CASE["properties"], "redirected": REDIRECTED}})
 }
 LISTED: Final[Answers] = {200: _answer("One page", _object({"cases": _list(CASE), "next": _or_null(_TEXT)}))}
+NOTED: Final[Answers] = {201: _answer("The note is kept", _object({"note_id": _ID, "written_at": _TIME}))}
+NOTES: Final[Answers] = {200: _answer("One page", _object({"notes": _list(_NOTE), "next": _or_null(_TEXT)}))}

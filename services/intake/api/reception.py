@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final
 
 import structlog
 from prometheus_client import Counter
 
+from services.intake.api.repetition import answer_given, digest, digest_of_body
 from services.intake.domain.cases import IntakeCase
 from services.intake.domain.contradictions import contradictions_in
 from services.intake.domain.decisions import open_case
@@ -21,7 +21,7 @@ from shared.mongo import StoreError
 from shared.pipeline.decisions import Command, Decision, Failed, Mark, Repeated
 from shared.pipeline.door import Door
 from shared.pipeline.engine import utc_now
-from shared.web.problems import ProblemError, not_valid
+from shared.web.problems import not_valid
 
 log = structlog.get_logger()
 
@@ -64,7 +64,9 @@ class Reception:
         if case is None:
             await self.count_redirected()
             return Receipt({"case_id": None, "redirected": REDIRECTED})
-        faults = contradictions_in(case, utc_now(), imported=imported, partners=self.partners)
+        faults = contradictions_in(
+            case, utc_now(), imported=imported, partners=self.partners, denominational=self._denominational
+        )
         if faults:
             raise not_valid(faults)
         receipt = await self._open(case, cause, key)
@@ -113,11 +115,7 @@ class Reception:
 
 
 def _answer_given(repeated: Repeated, case: NewCase, marks: Sequence[Mark]) -> Mapping[str, Any]:
-    """What the earlier request was answered; raises a problem where it was another one."""
-    answer: Mapping[str, Any] = repeated.mark["answer"]
-    if repeated.mark["body"] != _digest(answer["case_id"], _canonical(case)):
-        raise _used_before(next(mark for mark in marks if mark.id == repeated.mark["_id"]))
-    return answer
+    return answer_given(repeated, marks, digest_of_body(repeated.mark["answer"]["case_id"], case))
 
 
 def _marks(case: NewCase, key: str | None, case_id: str) -> tuple[Mark, ...]:
@@ -125,32 +123,11 @@ def _marks(case: NewCase, key: str | None, case_id: str) -> tuple[Mark, ...]:
     The key's mark comes first."""
     if key is None and case.source_reference is None:
         return ()
-    fields = {"body": _digest(case_id, _canonical(case))}
+    fields = {"body": digest_of_body(case_id, case)}
     organisation, staff = (case.referrer.organisation, case.referrer.staff_id) if case.referrer else (case.channel, "")
     marks = []
     if key is not None:
-        marks.append(Mark(REQUESTS, _digest("POST /v1/cases", organisation, staff, key), fields))
+        marks.append(Mark(REQUESTS, digest("POST /v1/cases", organisation, staff, key), fields))
     if case.source_reference is not None:
-        marks.append(Mark(SOURCES, _digest(organisation, case.source_reference), fields))
+        marks.append(Mark(SOURCES, digest(organisation, case.source_reference), fields))
     return tuple(marks)
-
-
-def _canonical(case: NewCase) -> str:
-    """The validated body after the gate, in one spelling; defaults are left out, so that a field which a later
-    version adds does not make an old request another one."""
-    return case.model_dump_json(exclude_defaults=True)
-
-
-def _digest(*parts: str) -> str:
-    """SHA-256. A body's is salted with the id of its case, so that equal bodies cannot be recognised across cases."""
-    return sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _used_before(mark: Mark) -> ProblemError:
-    where = {"parameter": "Idempotency-Key"} if mark.collection == REQUESTS else {"pointer": "/source_reference"}
-    return ProblemError(
-        422,
-        "used-before",
-        "The same key or reference came before with another body.",
-        errors=[{**where, "detail": "one that was not used before, or the same body as before"}],
-    )

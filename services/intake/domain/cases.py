@@ -7,7 +7,17 @@ from pydantic import Field, PlainSerializer
 
 from services.intake.domain.persons import Record
 from services.intake.domain.requests import Referrer
-from shared.contracts.codes import AgeBand, Concern, LegalBasisKind, Municipality, Need, Urgency, WithdrawalReason
+from shared.contracts.codes import (
+    AgeBand,
+    CaseState,
+    Concern,
+    LegalBasisKind,
+    Municipality,
+    Need,
+    TargetGroup,
+    Urgency,
+    WithdrawalReason,
+)
 from shared.contracts.intake import ConcernFacts, LegalBasis
 from shared.contracts.routing import Standing
 from shared.pipeline.decisions import Aggregate, Kept
@@ -22,6 +32,7 @@ class Member(Kept):
     person_id: str
     ref: str
     age_band: AgeBand
+    target_groups: tuple[TargetGroup, ...] = ()
 
 
 class RecordedBasis(Kept):
@@ -40,7 +51,10 @@ class RecordedBasis(Kept):
 
 
 class IntakeCase(Aggregate):
-    """One case. `progressed` is the sequence of the newest progress taken in from routing."""
+    """One case. `excluded_partners` follow from a wish, `also_excluded` were named.
+
+    `progress` and `standings` are the newest that routing told; `progressed` is the sequence of that event.
+    """
 
     recorded_at: datetime
     received_at: datetime
@@ -53,10 +67,13 @@ class IntakeCase(Aggregate):
     respond_by: IsoDay | None
     legal_basis: RecordedBasis
     excluded_partners: tuple[str, ...]
+    also_excluded: tuple[str, ...] = ()
+    preferred_partners: tuple[str, ...] = ()
     needs: tuple[Need, ...]
     person_id: str
     members: tuple[Member, ...]
     concerns: tuple[ConcernFacts, ...]
+    progress: CaseState = CaseState.OPEN
     standings: tuple[Standing, ...] = ()
     progressed: int = 0
     withdrawn: WithdrawalReason | None = None
@@ -66,6 +83,13 @@ class IntakeCase(Aggregate):
     """Vault records that are to be stored together with this state; never part of it."""
     changed_records: tuple[Record, ...] = Field(default=(), exclude=True)
     """Vault fields that are to be changed together with this state, each with the person's `_id`."""
+    new_notes: tuple[Record, ...] = Field(default=(), exclude=True)
+    """Notes of the staff that are to be stored together with this state."""
+
+    @property
+    def all_excluded(self) -> tuple[str, ...]:
+        """Whom this case is not to be offered to."""
+        return tuple(dict.fromkeys((*self.excluded_partners, *self.also_excluded)))
 
 
 def facts_of(case: IntakeCase, today: date) -> dict[str, Any]:
@@ -78,7 +102,8 @@ def facts_of(case: IntakeCase, today: date) -> dict[str, Any]:
         "languages": case.languages,
         "urgency": case.urgency,
         "legal_basis": _in_force(case.legal_basis, case.concerns, today),
-        "excluded_partners": case.excluded_partners,
+        "excluded_partners": case.all_excluded,
+        "preferred_partners": case.preferred_partners,
         "needs": case.needs,
         "concerns": case.concerns,
     }

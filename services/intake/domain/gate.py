@@ -30,6 +30,7 @@ def without_asylum(case: NewCase) -> NewCase | None:
     """The case without its asylum concerns, None where nothing is left.
 
     The free text goes with them: it is about all concerns of the case, and nobody can tell which sentence is which.
+    What was to wait for an asylum concern waits for it no more: that it did would tell of the question.
     """
     if not asks_about_asylum(case.concerns):
         return case.model_copy(update={"legal_basis": _clean(case.legal_basis)})
@@ -51,7 +52,14 @@ def amendment_without_asylum(amendment: Amendment) -> Amendment:
 
 
 def _remaining(concerns: tuple[SaidConcern, ...]) -> tuple[SaidConcern, ...]:
-    return tuple(concern for concern in concerns if concern.code != ASYLUM)
+    kept = tuple(concern for concern in concerns if concern.code != ASYLUM)
+    gone = {concern.ref for concern in concerns} - {concern.ref for concern in kept}
+    return tuple(
+        concern
+        if gone.isdisjoint(concern.after or ())
+        else concern.model_copy(update={"after": tuple(n for n in concern.after or () if n not in gone) or None})
+        for concern in kept
+    )
 
 
 def _clean(basis: SaidLegalBasis) -> SaidLegalBasis:

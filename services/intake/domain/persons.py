@@ -16,7 +16,7 @@ def records_of(case: NewCase, case_id: str, ids: Mapping[str, str], concern_ids:
         {
             "_id": ids[person.ref],
             "case_id": case_id,
-            "identity": person.model_dump(mode="json", exclude={"ref", "relation"}),
+            "identity": person.model_dump(mode="json", exclude={"ref", "relation", "target_groups"}),
             "household": {"relation": person.relation},
             "notes": {"concerns": notes.get(person.ref, {})},
             **(_of_household(case, notes.get(person.ref, {})) if person.relation == "self" else {}),

@@ -18,8 +18,17 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from services.intake.domain.ages import BirthPrecision
-from shared.contracts.base import Language, PartnerId
-from shared.contracts.codes import Concern, LegalBasisKind, Municipality, Need, SubTopic, Urgency, WithdrawalReason
+from shared.contracts.base import Language, PartnerId, ReferralId
+from shared.contracts.codes import (
+    Concern,
+    LegalBasisKind,
+    Municipality,
+    Need,
+    SubTopic,
+    TargetGroup,
+    Urgency,
+    WithdrawalReason,
+)
 
 ASYLUM: Final = "asylum"
 NOT_DENOMINATIONAL: Final = "not_denominational"
@@ -40,8 +49,19 @@ def _all_as_none(value: Any) -> Any:
 
 
 T = TypeVar("T")
+
+
+def _each_once(value: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(value)) < len(value):
+        raise PydanticCustomError("repeated", "Input should name each of its members once")
+    return value
+
+
 Several = Annotated[tuple[T, ...], Field(fail_fast=True)]
 """A list that is given up at its first wrong member: to name thousands of them would keep everybody else waiting."""
+EachOnce = Annotated[
+    Several[T], Field(max_length=50, json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)
+]
 ConcernCode = Annotated[
     str, AfterValidator(partial(_known, _CONCERNS)), WithJsonSchema({"type": "string", "enum": list(_CONCERNS)})
 ]
@@ -54,6 +74,8 @@ Line = Annotated[
 Text = Annotated[str, StringConstraints(max_length=20_000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,100}$")]
 PersonRef = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
+ConcernRef = PersonRef
+ConcernRefOrId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,36}$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,60}$")]
 BirthDate = Annotated[date, Field(ge=date(1880, 1, 1))]
 BirthYear = Annotated[int, Field(ge=1880, le=9999)]
@@ -92,6 +114,7 @@ class SaidPerson(Said):
     birth_year: BirthYear | None = None
     birth_precision: BirthPrecision = "day"
     nationality: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,3}$")] | None = None  # ISO 3166-1
+    target_groups: EachOnce[TargetGroup] = ()
 
 
 class Address(Said):
@@ -129,11 +152,17 @@ class Languages(Said):
 
 
 class SaidConcern(Said):
-    """One thing one person needs."""
+    """One thing one person needs. `ref` names it inside this request only.
+
+    `after` names what has to be settled before: concerns of the request by their ref and, in an amendment, those that
+    the case has by their id. In an amendment null leaves a known concern waiting as before.
+    """
 
     code: ConcernCode
     for_person: PersonRef
     sub_topic: SubTopic | None = None
+    ref: ConcernRef | None = None
+    after: EachOnce[ConcernRefOrId] | None = None
     note: Text | None = None
 
 
@@ -172,6 +201,8 @@ class NewCase(Said):
     concerns: Concerns
     legal_basis: SaidLegalBasis = SaidLegalBasis()
     wishes: Several[WishCode] = ()
+    preferred_partners: EachOnce[PartnerId] = ()
+    excluded_partners: EachOnce[PartnerId] = ()
     urgency: Urgency = Urgency.NORMAL
     respond_by: date | None = None
     free_text: Text | None = None
@@ -187,6 +218,8 @@ class Amendment(Said):
     contact: Contact | None = None
     concerns: Concerns | None = None
     legal_basis: SaidLegalBasis | None = None
+    preferred_partners: EachOnce[PartnerId] | None = None
+    excluded_partners: EachOnce[PartnerId] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -199,3 +232,11 @@ class Withdrawal(Said):
     """Who takes the case back."""
 
     reason: WithdrawalReason
+
+
+class NewNote(Said):
+    """What one of the staff writes down about a case, or about one of its referrals."""
+
+    staff_id: Reference
+    text: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1)]
+    referral_id: ReferralId | None = None

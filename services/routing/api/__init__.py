@@ -4,11 +4,28 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from services.routing.agreement_store import AgreementStore
+from services.routing.api.agreements import agreements_router
+from services.routing.api.capacities import capacities_router
+from services.routing.api.clearing import clearing_router
+from services.routing.api.explanations import explanations_router
 from services.routing.repository import RoutedCases
 from services.routing.settings import RoutingSettings
+from services.routing.tasks import Tasks
+from shared.mongo import Database
 from shared.pipeline.door import Door
+from shared.web.service_token import read_or_create_token
 
 
-def routing_routers(_door: Door[Any], _cases: RoutedCases, _settings: RoutingSettings) -> tuple[APIRouter, ...]:
+def routing_routers(
+    door: Door[Any], cases: RoutedCases, database: Database, settings: RoutingSettings
+) -> tuple[APIRouter, ...]:
     """Every route of routing."""
-    return ()
+    token = read_or_create_token(settings.service_token_file)
+    agreements = AgreementStore(database)
+    return (
+        agreements_router(agreements, settings.kafka_bootstrap, token),
+        clearing_router(door, cases, Tasks(database), agreements, token),
+        explanations_router(cases, agreements, token),
+        capacities_router(cases, token),
+    )

@@ -72,6 +72,9 @@ class Closure(_Entry):
             raise ValueError("last: lies before first")
         return self
 
+    def __str__(self) -> str:
+        return f"{self.first} to {self.last}"
+
 
 class Partner(_Entry):
     """An institution of the agreement.
@@ -151,11 +154,19 @@ class RuleVerdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RuleSeen:
+    """A rule of the field, and why it did or did not count."""
+
+    rule: RuleId
+    verdict: RuleVerdict
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """The rules of one field that fit age and town, the most special first, and those that do not."""
 
     fitting: tuple[Rule, ...]
-    others: tuple[tuple[Rule, RuleVerdict], ...]
+    others: tuple[RuleSeen, ...]
 
 
 class Clocks(_Entry):
@@ -225,12 +236,12 @@ class Agreement(_Entry):
 
 def _sorted_out(rules: Iterable[Rule], age: AgeBand, town: Municipality) -> Candidates:
     fitting: list[Rule] = []
-    others: list[tuple[Rule, RuleVerdict]] = []
+    others: list[RuleSeen] = []
     for rule in rules:
         if age not in rule.ages:
-            others.append((rule, RuleVerdict.AGE))
+            others.append(RuleSeen(rule.id, RuleVerdict.AGE))
         elif rule.towns is not None and town not in rule.towns:
-            others.append((rule, RuleVerdict.TOWN))
+            others.append(RuleSeen(rule.id, RuleVerdict.TOWN))
         else:
             fitting.append(rule)
     return Candidates(tuple(sorted(fitting, key=lambda rule: -rule.rank)), tuple(others))

@@ -29,7 +29,7 @@ from shared.pipeline.decisions import Aggregate, Kept
 IsoDay = Annotated[date, PlainSerializer(date.isoformat)]
 """MongoDB has no days, only moments."""
 
-_NOT_AGAIN: Final = frozenset({ReferralState.DECLINED, ReferralState.EXPIRED, ReferralState.HANDED_ON})
+NOT_AGAIN: Final = frozenset({ReferralState.DECLINED, ReferralState.EXPIRED, ReferralState.HANDED_ON})
 """Whoever had a concern in a referral that ended so is not asked to take it again."""
 
 
@@ -243,7 +243,7 @@ class RoutedCase(Aggregate):
 
     def asked(self, concern_id: ConcernId) -> frozenset[PartnerId | None]:
         """The partners that had this concern and did not keep it."""
-        return frozenset(r.partner_id for r in self.referrals if r.state in _NOT_AGAIN and concern_id in r.concerns)
+        return frozenset(r.partner_id for r in self.referrals if r.state in NOT_AGAIN and concern_id in r.concerns)
 
     def referral(self, referral_id: ReferralId) -> Referral | None:
         """The referral of that id."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from services.routing.domain.agreement import RuleVerdict
-from shared.contracts.base import AgreementVersion, CaseId, ConcernId, PartnerId, ReferralId, RuleId, SheetId
+from services.routing.domain.agreement import RuleSeen
+from shared.contracts.base import AgreementVersion, CaseId, ConcernId, PartnerId, ReferralId, SheetId
 from shared.contracts.codes import Actor, AgeBand, CapacityStatus, Concern, Municipality, SubTopic, UnplacedReason
 
 
@@ -22,14 +22,6 @@ class TakerVerdict(StrEnum):
     OTHER_LANGUAGE = "other_language"
     MORE_LOAD = "more_load"
     NOT_ITS_TURN = "not_its_turn"
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSeen:
-    """A rule of the field, and why it did or did not count."""
-
-    rule: RuleId
-    verdict: RuleVerdict
 
 
 @dataclass(frozen=True, slots=True)

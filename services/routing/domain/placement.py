@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
-from uuid import UUID
 
-from services.routing.domain.agreement import OFFICE, Agreement, Rule, RuleVerdict, Turn
-from services.routing.domain.explanation import ConcernSeen, RuleSeen, TakerSeen, TakerVerdict
+from services.routing.domain.agreement import OFFICE, Agreement, Rule, RuleSeen, RuleVerdict, Turn
+from services.routing.domain.explanation import ConcernSeen, TakerSeen, TakerVerdict
 from services.routing.domain.situation import Room, Situation
 from shared.contracts.base import ConcernId, PartnerId, RuleId, SheetId
 from shared.contracts.codes import LegalBasisKind, UnplacedReason
@@ -86,8 +85,7 @@ def match(
         if verdict is RuleVerdict.MATCHED:
             matched = rule
         seen.append(RuleSeen(rule.id, verdict))
-    seen += [RuleSeen(rule.id, verdict) for rule, verdict in candidates.others]
-    return matched, tuple(seen)
+    return matched, (*seen, *candidates.others)
 
 
 def covers(basis: LegalBasis, concern: ConcernId, partner: PartnerId, on: date) -> bool:
@@ -102,7 +100,7 @@ def covers(basis: LegalBasis, concern: ConcernId, partner: PartnerId, on: date) 
 
 def in_turn(case_id: str, takers: list[PartnerId]) -> PartnerId:
     """One of the takers: by the case's random number each gets an equal share, and a repetition asks the same one."""
-    return takers[UUID(case_id).int % len(takers)]
+    return takers[int(case_id.replace("-", ""), 16) % len(takers)]
 
 
 def _verdict(rule: Rule, concern: ConcernFacts, facts: CaseFacts, on: date) -> RuleVerdict:
@@ -188,17 +186,18 @@ class _Choice:
         return room.weeks or 0 if room else 0
 
     def _speaks(self, taker: PartnerId) -> bool:
-        return taker != OFFICE and any(
-            language in self._facts.languages for language in self._agreement.partner(taker).languages
-        )
+        if taker == OFFICE:
+            return False
+        return not set(self._facts.languages).isdisjoint(self._agreement.partner(taker).languages)
 
     def _keep_if_any(self, wanted: Callable[[PartnerId], bool], verdict: TakerVerdict) -> None:
         if kept := [taker for taker in self._left if wanted(taker)]:
             self._keep(kept, verdict)
 
     def _keep_least(self, figure: Callable[[PartnerId], int], verdict: TakerVerdict) -> None:
-        least = min(map(figure, self._left))
-        self._keep([taker for taker in self._left if figure(taker) == least], verdict)
+        figures = [figure(taker) for taker in self._left]
+        least = min(figures)
+        self._keep([taker for taker, its in zip(self._left, figures, strict=True) if its == least], verdict)
 
     def _keep(self, kept: list[PartnerId], verdict: TakerVerdict) -> None:
         if len(kept) != len(self._left):

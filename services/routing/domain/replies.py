@@ -9,10 +9,11 @@ from typing import Any, Final, TypeVar
 
 from services.routing.domain import partner_queue
 from services.routing.domain.agreement import Agreement
+from services.routing.domain.assigning import handed_over, may_be_handed_to, stands_against
 from services.routing.domain.case import Referral, RoutedCase
 from services.routing.domain.clocks import answered, clarification_clock, review_clock, stopped
 from services.routing.domain.lifecycle import LIFE, Transition
-from services.routing.domain.placing import conclude, handed_over, may_be_handed_to, stands_against
+from services.routing.domain.placing import conclude
 from services.routing.domain.situation import Situation
 from shared.contracts import Event
 from shared.contracts.codes import Actor, RejectionReason

@@ -49,11 +49,11 @@ class Situation:
             return _BY_MODE[partner.capacity]
         if room.places is None or room.report is None:
             return room
-        return Room(room.status, room.places - self._given[room.report], room.weeks, room.report)
+        return Room(room.status, room.places - self._given.get(room.report, 0), room.weeks, room.report)
 
     def load(self, partner_id: PartnerId) -> int:
         """How many referrals the partner has in hand, those of this attempt included."""
-        return self.loads.get(partner_id, 0) + self._asked[partner_id]
+        return self.loads.get(partner_id, 0) + self._asked.get(partner_id, 0)
 
     def give(self, partner: Partner, codes: Iterable[Concern]) -> tuple[str, ...]:
         """Count a referral that was offered; returns the reports it takes a place of."""

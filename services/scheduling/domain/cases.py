@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from services.scheduling.domain.slots import Calendar, Slot
 from shared.contracts.base import AppointmentId, Minutes, PartnerId, PersonId, PlaceId, ReferralId, derived_id
 from shared.contracts.codes import AppointmentMode, CancellationReason
-from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
+from shared.contracts.routing import PartnerEvent, ReferralAccepted
 from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled, AppointmentUnavailable
 from shared.pipeline.decisions import Aggregate, Decision, Kept
 
@@ -67,12 +67,16 @@ def book(accepted: ReferralAccepted, case: ScheduledCase, *, cause_id: str) -> D
     return Decision(state, (_booked(accepted, appointment),))
 
 
-def cancel(withdrawn: ReferralWithdrawn, case: ScheduledCase) -> Decision[ScheduledCase]:
-    """Give back the slot of a referral that was taken back."""
-    ended = [appointment for appointment in case.standing.values() if appointment.referral_id == withdrawn.referral_id]
-    if not ended:
+def give_back(ended: PartnerEvent, case: ScheduledCase, *, now: datetime) -> Decision[ScheduledCase]:
+    """Give back what a referral that ended holds from `now` on; what began before is history."""
+    free = [
+        appointment
+        for appointment in case.standing.values()
+        if appointment.referral_id == ended.referral_id and appointment.starts_at > now
+    ]
+    if not free:
         return Decision()
-    return Decision(_without(case, ended), tuple(_cancelled(case.id, appointment) for appointment in ended))
+    return Decision(_without(case, free), tuple(_cancelled(case.id, appointment) for appointment in free))
 
 
 def adopt(booked: AppointmentBooked, case: ScheduledCase) -> Decision[ScheduledCase]:

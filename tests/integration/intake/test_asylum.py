@@ -54,6 +54,18 @@ async def test_the_rest_of_a_case_goes_on(intake: Intake) -> None:
     assert "asylum" not in kept
 
 
+async def test_what_was_to_wait_for_an_asylum_question_waits_no_more(intake: Intake) -> None:
+    asked = a_body(concerns=[{**ASKED, "ref": "a"}, a_concern("debt", after=["a"])], source_reference=a_reference())
+
+    answer = await intake.http.post("/v1/cases", json=asked)
+    plain = await intake.http.post("/v1/cases", json={**asked, "concerns": [a_concern("debt")]})
+
+    assert answer.status_code == 201
+    assert plain.json() == {name: value for name, value in answer.json().items() if name != "redirected"}
+    [concern] = (await intake.http.get(f"/v1/cases/{answer.json()['case_id']}")).json()["concerns"]
+    assert concern["after"] == []
+
+
 async def test_an_amendment_asks_in_vain_as_well(intake: Intake) -> None:
     case_id = (await intake.http.post("/v1/cases", json=a_body())).json()["case_id"]
     before = await intake.stored()

@@ -1,5 +1,6 @@
 """After a case was opened: looked up, listed, amended, withdrawn, and read by those who write messages."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from sample_bodies import a_body, a_concern, a_person, a_reference
 
 from services.intake.handlers import on_case_progressed
 from shared.contracts.base import new_id
-from shared.contracts.codes import ReferralState
+from shared.contracts.codes import CaseState, ReferralState
 from shared.contracts.routing import CaseProgressed, Standing
 from shared.envelope import Cause
 from shared.pipeline.decisions import Command, Received
@@ -36,7 +37,7 @@ async def progress(intake: Intake, case: dict[str, Any], sequence: int, state: s
         since=datetime.now(UTC),
         appointment_at=datetime(2026, 12, 1, 9, tzinfo=UTC),
     )
-    event = CaseProgressed(case_id=case["case_id"], standings=(standing,))
+    event = CaseProgressed(case_id=case["case_id"], state=CaseState.PARTLY_SETTLED, standings=(standing,))
     received = Received(event, Cause.begin(), sequence, "routing.referrals.v1", 0, sequence)
     await intake.engine.run(
         [Command(case["case_id"], received.cause, lambda known, now: on_case_progressed(received, known, now))]
@@ -49,7 +50,10 @@ async def test_what_became_of_a_concern_is_shown(intake: Intake) -> None:
     await progress(intake, case, 2, "scheduled")
     await progress(intake, case, 1, "offered")
 
-    [concern] = (await intake.http.get(f"/v1/cases/{case['case_id']}")).json()["concerns"]
+    shown = (await intake.http.get(f"/v1/cases/{case['case_id']}")).json()
+    [concern] = shown["concerns"]
+    assert shown["state"] == "partly_settled"
+    assert (concern["overdue"], concern["outcome"], concern["sheet"]) == (False, None, None)
     assert (concern["state"], concern["partner_id"]) == ("scheduled", "vhs")
     assert concern["appointment_at"] == "2026-12-01T09:00:00.000Z"
 
@@ -177,10 +181,48 @@ async def test_an_amendment_that_does_not_fit_is_named(intake: Intake) -> None:
         ({"legal_basis": {"kind": "consent", "covers_partners": ["olena"]}}, "/legal_basis/covers_partners/0"),
         ({"concerns": [a_concern(for_person="p9")]}, "/concerns/0/for_person"),
         ({"concerns": [a_concern("debt"), a_concern("debt")]}, "/concerns/1"),
+        ({"concerns": [a_concern("debt", after=[new_id()])]}, "/concerns/0/after/0"),
+        ({"preferred_partners": ["olena"]}, "/preferred_partners/0"),
+        ({"preferred_partners": ["awo"], "excluded_partners": ["awo"]}, "/preferred_partners/0"),
     ):
         answer = await intake.http.post(f"/v1/cases/{case_id}/amend", json=change)
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
     assert await events_of(intake, case_id) == ["opened"]
+
+
+async def facts_of(intake: Intake, case_id: str) -> list[dict[str, Any]]:
+    rows = intake.database["outbox"].find({"stream": case_id}).sort("sequence")
+    return [json.loads(row["data"]) async for row in rows]
+
+
+async def test_what_routing_must_know_travels_and_is_kept(intake: Intake) -> None:
+    persons = [a_person(target_groups=["refugee"]), a_person("p2", "child")]
+    concerns = [a_concern("integration_course", after=["care"]), a_concern("childcare", "p2", ref="care")]
+    case = await opened(
+        intake,
+        persons=persons,
+        concerns=concerns,
+        wishes=["not_denominational"],
+        preferred_partners=["vhs"],
+        excluded_partners=["awo"],
+    )
+    path, care = f"/v1/cases/{case['case_id']}", case["concerns"][1]["concern_id"]
+    change = {
+        "concerns": [a_concern("self_help", sub_topic="health", after=[care])],
+        "preferred_partners": ["awo"],
+        "excluded_partners": [],
+    }
+
+    answers = [await intake.http.post(f"{path}/amend", json=change) for _ in range(2)]
+
+    assert case["concerns"][1]["ref"] == "care"
+    assert answers[0].json() == answers[1].json() == (await intake.http.get(path)).json()
+    assert [concern["after"] for concern in answers[0].json()["concerns"]] == [[care], [], [care]]
+    first, second = await facts_of(intake, case["case_id"])
+    assert (first["preferred_partners"], first["excluded_partners"]) == (["vhs"], ["caritas", "diakonie", "awo"])
+    assert (second["preferred_partners"], second["excluded_partners"]) == (["awo"], ["caritas", "diakonie"])
+    assert [concern["target_groups"] for concern in second["concerns"]] == [["refugee"], [], ["refugee"]]
+    assert [concern["after"] for concern in second["concerns"]] == [[care], [], [care]]
 
 
 async def names(intake: Intake, ids: list[str], token: str) -> httpx.Response:

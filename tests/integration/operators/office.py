@@ -20,7 +20,9 @@ from deploy.backends import Backends
 from services.notify import app as notify_app
 from services.notify.letters import Mail
 from services.notify.persons import Person, PersonsUnavailableError
+from services.routing import agreement_store
 from services.routing import app as routing_app
+from services.routing.agreement_files import load_agreements
 from services.scheduling import app as scheduling_app
 from shared import mongo
 from shared.contracts import BY_EVENT, Event
@@ -38,10 +40,12 @@ from shared.contracts.codes import (
 from shared.contracts.intake import CaseAmended, CaseFacts, CaseOpened, CaseWithdrawn, ConcernFacts, LegalBasis
 from shared.contracts.partners import ReplyAccepted, ReplyDeclined
 from shared.envelope import headers_of, new_traceparent, source_of
+from shared.migrations import migrate
 from shared.service import Service
 from shared.topics import provision, topics_for
 from wegweiser.lag import positions_of
 from wegweiser.platform import partners
+from wegweiser.settings import AGREEMENTS
 
 SERVICES: Final = {"routing": routing_app, "scheduling": scheduling_app, "notify": notify_app}
 _GROUPS: Final = ("routing", "routing-replies", "scheduling", "notify")
@@ -94,6 +98,7 @@ class Office:
         """All three run meanwhile, and have done all there is to do when this ends."""
         self._mute.clear()
         self._services = {name: app.create_app().state.service for name, app in SERVICES.items()}
+        await self._activate_agreements()
         await asyncio.gather(*(service.pipeline.start() for service in self._services.values()))
         for service in self._services.values():
             await asyncio.gather(*(worker.start() for worker in service._workers))
@@ -105,6 +110,12 @@ class Office:
                 await asyncio.gather(*(worker.stop() for worker in service._workers))
                 await service.pipeline.stop()
                 service.database.client.close()
+
+    async def _activate_agreements(self) -> None:
+        database = self._services["routing"].database
+        await migrate(database, agreement_store.MIGRATIONS)
+        for term in load_agreements(AGREEMENTS):
+            await agreement_store.AgreementStore(database).activate(term, datetime.now(UTC))
 
     def mute(self, name: str) -> None:
         """This service tells nothing until it is started again."""

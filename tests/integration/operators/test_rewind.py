@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,6 @@ from shared.pipeline import engine
 from shared.pipeline.consumer import PatientConsumer
 from shared.pipeline.decisions import Command, Decision
 from shared.pipeline.outbox import OUTBOX, Publisher
-from shared.pipeline.pipeline import Pipeline
 from wegweiser.rewind import ActiveGroupError, Rewound, read_again
 
 LONG_AGO = datetime(2017, 1, 9, tzinfo=UTC)
@@ -391,10 +391,10 @@ async def test_a_running_service_is_left_alone(trial: Trial) -> None:
 
 
 @contextmanager
-def in_another_loop(trial: Trial) -> Iterator[Pipeline[Tally]]:
+def in_another_loop(trial: Trial) -> Iterator[SimpleNamespace]:
     """The toy with a client of its own; a command runs in a loop of its own."""
     client = mongo.connect(trial.mongo_url)
-    yield pipeline(trial.names, client[trial.names.service], trial.kafka, trial.mongo_url)
+    yield SimpleNamespace(pipeline=pipeline(trial.names, client[trial.names.service], trial.kafka, trial.mongo_url))
     client.close()
 
 
@@ -404,7 +404,7 @@ def _toy_is_routing(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
         "wegweiser.lag.subscriptions_of",
         lambda service: [subscription(trial.names)] if service == "routing" else [],
     )
-    monkeypatch.setattr("wegweiser.rewind.pipeline_of", lambda _: in_another_loop(trial))
+    monkeypatch.setattr("wegweiser.rewind.not_started", lambda _: in_another_loop(trial))
     monkeypatch.setattr("wegweiser.rewind.logs.configure", lambda *_: None)
 
 

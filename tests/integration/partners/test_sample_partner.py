@@ -14,10 +14,38 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from deploy.backends import Backends
+from shared.contracts import BY_TYPE, Event
 from shared.contracts.base import derived_id, new_id
-from shared.contracts.codes import AgeBand, Concern, Urgency, WithdrawalReason
-from shared.contracts.partners import ReplyAccepted
-from shared.contracts.routing import OfferedConcern, PartnerEvent, ReferralOffered, ReferralWithdrawn
+from shared.contracts.codes import (
+    AgeBand,
+    AppointmentMode,
+    CapacityStatus,
+    ClarificationTopic,
+    Concern,
+    DeclineReason,
+    ServiceOutcome,
+    Urgency,
+    WithdrawalReason,
+)
+from shared.contracts.partners import (
+    CapacityReported,
+    ReplyAccepted,
+    ReplyClarificationAnswered,
+    ReplyClarificationRequested,
+    ReplyCompleted,
+    ReplyDeclined,
+    ReplyStarted,
+)
+from shared.contracts.routing import (
+    ClarificationAnswered,
+    ClarificationRequested,
+    OfferedConcern,
+    PartnerEvent,
+    ReferralOffered,
+    ReferralScheduled,
+    ReferralWithdrawn,
+    ServiceStarted,
+)
 from shared.envelope import Cause, headers_of, source_of, unwrap
 from shared.pipeline.outbox import row_of
 from shared.topics import partner_topics, provision
@@ -35,12 +63,13 @@ class Partner:
         self.folder = folder
         self.processes: list[Process] = []
 
-    async def start(self) -> Process:
-        """Run the sample consumer."""
+    async def start(self, **settings: str) -> Process:
+        """Run the sample consumer, with these settings besides its address and name."""
         environment = {
             "PATH": os.environ["PATH"],
             "KAFKA_BOOTSTRAP": self.kafka,
             "PARTNER_ID": self.id,
+            **settings,
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(CONSUMER), stdout=PIPE, cwd=self.folder, env=environment
@@ -100,6 +129,13 @@ async def partner(backends: Backends, tmp_path: Path) -> AsyncIterator[Partner]:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+def what_was_written(replies: list[ConsumerRecord]) -> list[Event]:
+    """The events, as the office reads them."""
+    envelopes = [unwrap(reply.topic, reply.headers, reply.value) for reply in replies]
+    assert all(envelope.time for envelope in envelopes)
+    return [BY_TYPE[envelope.type].event.model_validate_json(envelope.data, strict=True) for envelope in envelopes]
 
 
 async def line_of(process: Process) -> str:
@@ -189,3 +225,63 @@ async def test_what_is_no_event_is_left_and_the_next_offer_answered(partner: Par
     lines = [await line_of(process) for _ in range(4)]
     assert [line.endswith("left\n") for line in lines].count(True) == 3
     assert [line.endswith("accepted\n") for line in lines].count(True) == 1
+
+
+async def test_a_referral_can_be_walked_to_its_end(partner: Partner) -> None:
+    offer = partner.an_offer("first")
+    about = offer.model_dump(include={"partner_id", "referral_id", "case_id"})
+    scheduled = ReferralScheduled(
+        **about,
+        appointment_id=new_id(),
+        starts_at=datetime(2026, 12, 1, 9, tzinfo=UTC),
+        minutes=60,
+        place="integrationsbuero",
+        mode=AppointmentMode.ON_SITE,
+    )
+    await partner.tell(offer, scheduled, ServiceStarted(**about))
+
+    await partner.start(BEHAVIOUR="serve")
+
+    assert what_was_written(await partner.replies(3)) == [
+        ReplyAccepted(referral_id=offer.referral_id),
+        ReplyStarted(referral_id=offer.referral_id),
+        ReplyCompleted(referral_id=offer.referral_id, outcome=ServiceOutcome.HELPED),
+    ]
+
+
+async def test_it_can_ask_back_before_it_accepts(partner: Partner) -> None:
+    offer = partner.an_offer("first")
+    about = offer.model_dump(include={"partner_id", "referral_id", "case_id"})
+    topic = ClarificationTopic.DOCUMENTS
+    asked = ClarificationRequested(**about, topic=topic, answer_by=date(2026, 12, 1))
+    await partner.tell(offer, asked, ClarificationAnswered(**about))
+
+    await partner.start(BEHAVIOUR="ask")
+
+    assert what_was_written(await partner.replies(3)) == [
+        ReplyClarificationRequested(referral_id=offer.referral_id, topic=topic),
+        ReplyClarificationAnswered(referral_id=offer.referral_id),
+        ReplyAccepted(referral_id=offer.referral_id),
+    ]
+
+
+async def test_it_can_decline_for_a_reason(partner: Partner) -> None:
+    offer = partner.an_offer("first")
+    await partner.tell(offer)
+
+    await partner.start(BEHAVIOUR="decline", REASON="language")
+
+    [declined] = what_was_written(await partner.replies(1))
+    assert declined == ReplyDeclined(referral_id=offer.referral_id, reason=DeclineReason.LANGUAGE)
+
+
+async def test_it_reports_its_capacity_when_it_starts(partner: Partner) -> None:
+    await partner.start(CAPACITY="debt=none housing_search=waiting_list:6 job_search=limited:3")
+
+    assert what_was_written(await partner.replies(3)) == [
+        CapacityReported(partner_id=partner.id, code=Concern.DEBT, status=CapacityStatus.NONE),
+        CapacityReported(
+            partner_id=partner.id, code=Concern.HOUSING_SEARCH, status=CapacityStatus.WAITING_LIST, weeks=6
+        ),
+        CapacityReported(partner_id=partner.id, code=Concern.JOB_SEARCH, status=CapacityStatus.LIMITED, places=3),
+    ]

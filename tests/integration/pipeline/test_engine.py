@@ -152,17 +152,17 @@ async def test_what_is_set_aside_is_counted_once_however_often_it_is_tried(store
     assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1]
 
 
-async def test_a_rejection_is_counted_once_however_often_its_reply_is_read(store: Trial) -> None:
+async def test_an_event_is_counted_by_its_type_once_however_often_its_cause_is_read(store: Trial) -> None:
     rejection = a_rejection()
     command: Command[Tally] = Command(
-        None, Cause.begin(), lambda _, __: Decision(events=(rejection,)), (Mark(INBOX, "reply"),)
+        None, Cause.begin(), lambda _, __: Decision(events=(rejection, rejection)), (Mark(INBOX, "reply"),)
     )
-    before = counted("rejected_replies")
+    before = counted("events_told", type=BY_EVENT[ReplyRejected].type)
 
     for _ in range(3):
         await store.engine().run([command])
 
-    assert counted("rejected_replies") == before + 1
+    assert counted("events_told", type=BY_EVENT[ReplyRejected].type) == before + 2
 
 
 async def test_a_race_lost_for_ever_is_an_absent_store_and_no_dead_letter(

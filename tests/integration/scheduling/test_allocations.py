@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,16 +11,26 @@ from pymongo.errors import DuplicateKeyError
 from services.scheduling.domain.cases import ScheduledCase
 from services.scheduling.domain.resources import WEEKDAYS, Resource
 from services.scheduling.domain.timetable import Timetable
-from services.scheduling.handlers import (
-    on_own_booking,
-    on_own_cancellation,
-    on_referral_accepted,
-    on_referral_withdrawn,
-)
+from services.scheduling.handlers import REACTIONS, on_own_booking, on_own_cancellation, on_referral_accepted
 from services.scheduling.repository import ScheduledCases
 from shared.contracts.base import derived_id
-from shared.contracts.codes import CancellationReason, Concern, WithdrawalReason
-from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
+from shared.contracts.codes import (
+    CancellationReason,
+    Concern,
+    FailureReason,
+    HandOnReason,
+    ServiceOutcome,
+    WithdrawalReason,
+)
+from shared.contracts.routing import (
+    PartnerEvent,
+    ReferralAccepted,
+    ReferralCancelled,
+    ReferralCompleted,
+    ReferralFailed,
+    ReferralHandedOn,
+    ReferralWithdrawn,
+)
 from shared.contracts.scheduling import AppointmentBooked, AppointmentCancelled, AppointmentUnavailable
 from shared.envelope import Cause
 from shared.mongo import Database, LostRaceError, transact
@@ -60,6 +70,11 @@ def the_cases(
     )
 
 
+def the_engine(database: Database, cases: ScheduledCases, clock: Clock | None = None) -> Engine[ScheduledCase]:
+    """What makes one instance's decisions take effect."""
+    return Engine(database, cases, clock=clock or Clock())
+
+
 def accept(number: int) -> Command[ScheduledCase]:
     """AWO accepted the referral of the `number`-th case."""
     event = ReferralAccepted(
@@ -76,14 +91,20 @@ def accept(number: int) -> Command[ScheduledCase]:
 
 def withdraw(number: int) -> Command[ScheduledCase]:
     """The `number`-th case was taken back."""
-    event = ReferralWithdrawn(
+    return end(number, ReferralWithdrawn, reason=WithdrawalReason.BY_PERSON)
+
+
+def end(number: int, how: type[PartnerEvent], **facts: Any) -> Command[ScheduledCase]:
+    """AWO was told that the referral of the `number`-th case is over."""
+    event = how(
         case_id=derived_id("case", str(number)),
         referral_id=derived_id("referral", str(number)),
         partner_id="awo",
-        reason=WithdrawalReason.BY_PERSON,
+        **facts,
     )
-    received = _received(event, "withdrawn", number)
-    return Command(event.case_id, received.cause, lambda case, now: on_referral_withdrawn(received, case, now))
+    [reaction] = [reaction for reaction in REACTIONS if reaction.event is how]
+    received = _received(event, how.__name__, number)
+    return Command(event.case_id, received.cause, lambda case, now: reaction.decide(received, case, now))
 
 
 def told(*numbers: int, starts_at: datetime) -> list[Command[ScheduledCase]]:
@@ -136,7 +157,7 @@ async def starts_in_cases(database: Database) -> list[datetime]:
 
 
 async def test_a_booked_slot_is_stored_with_its_case(database: Database) -> None:
-    [outcome], streams = await Engine(database, the_cases(database)).run([accept(1)])
+    [outcome], streams = await the_engine(database, the_cases(database)).run([accept(1)])
 
     assert isinstance(outcome, Done)
     assert [type(event) for event in outcome.decision.events] == [AppointmentBooked]
@@ -150,7 +171,7 @@ async def test_a_booked_slot_is_stored_with_its_case(database: Database) -> None
 
 async def test_a_withdrawal_frees_the_slot_for_the_next(database: Database) -> None:
     clock = Clock()
-    engine = Engine(database, the_cases(database, clock=clock))
+    engine = the_engine(database, the_cases(database, clock=clock), clock)
     await engine.run([accept(1), accept(2)])
     before = await held(database)
 
@@ -162,15 +183,53 @@ async def test_a_withdrawal_frees_the_slot_for_the_next(database: Database) -> N
     assert await held(database) == before
 
 
+@pytest.mark.parametrize(
+    ("how", "facts"),
+    [
+        (ReferralWithdrawn, {"reason": WithdrawalReason.BY_PERSON}),
+        (ReferralCancelled, {"reason": WithdrawalReason.BY_SENDER}),
+        (ReferralHandedOn, {"reason": HandOnReason.LANGUAGE}),
+        (ReferralCompleted, {"outcome": ServiceOutcome.HELPED, "reopen_until": date(2027, 3, 1)}),
+        (ReferralFailed, {"reason": FailureReason.UNREACHABLE, "reopen_until": date(2027, 3, 1)}),
+    ],
+)
+async def test_whatever_ends_a_referral_frees_its_slot(
+    database: Database, how: type[PartnerEvent], facts: dict[str, Any]
+) -> None:
+    engine = the_engine(database, the_cases(database))
+    await engine.run([accept(1)])
+
+    [outcome], _ = await engine.run([end(1, how, **facts)])
+
+    assert isinstance(outcome, Done)
+    assert [type(event) for event in outcome.decision.events] == [AppointmentCancelled]
+    assert await held(database) == []
+
+
+async def test_the_slot_of_an_appointment_that_has_begun_stays_taken(database: Database) -> None:
+    clock = Clock()
+    engine = the_engine(database, the_cases(database, clock=clock), clock)
+    await engine.run([accept(1)])
+    before = await held(database)
+    clock.now += timedelta(days=2)
+
+    [outcome], _ = await engine.run([withdraw(1)])
+
+    assert isinstance(outcome, Done)
+    assert not outcome.decision.events
+    assert await held(database) == before
+    assert len(await starts_in_cases(database)) == 1
+
+
 async def test_a_booking_withdrawn_in_the_same_batch_holds_nothing(database: Database) -> None:
-    outcomes, _ = await Engine(database, the_cases(database)).run([accept(1), withdraw(1)])
+    outcomes, _ = await the_engine(database, the_cases(database)).run([accept(1), withdraw(1)])
 
     assert all(isinstance(outcome, Done) and outcome.decision.events for outcome in outcomes)
     assert await held(database) == []
 
 
 async def test_a_case_of_which_nothing_was_booked_is_numbered_all_the_same(database: Database) -> None:
-    engine = Engine(database, the_cases(database, horizon_days=0))
+    engine = the_engine(database, the_cases(database, horizon_days=0))
 
     [outcome], _ = await engine.run([accept(1)])
 
@@ -210,7 +269,7 @@ async def test_the_index_itself_refuses_a_second_holder(database: Database) -> N
 
 async def test_instances_that_race_book_every_case_once(database: Database) -> None:
     """Three instances, each with its own idea of what is free, and the same acceptances told to two of them."""
-    engines = [Engine(database, the_cases(database, seats=5)) for _ in range(3)]
+    engines = [the_engine(database, the_cases(database, seats=5)) for _ in range(3)]
     shares = [range(40), range(40, 80), range(20, 60)]
 
     async def run(engine: Engine[ScheduledCase], share: range) -> None:
@@ -226,7 +285,7 @@ async def test_instances_that_race_book_every_case_once(database: Database) -> N
 
 
 async def test_a_full_horizon_is_booked_to_the_last_seat(database: Database) -> None:
-    engine = Engine(database, the_cases(database, seats=2, horizon_days=3))
+    engine = the_engine(database, the_cases(database, seats=2, horizon_days=3))
 
     outcomes, _ = await engine.run([accept(number) for number in range(40)])
     more, _ = await engine.run([accept(number) for number in range(40, 60)])
@@ -239,9 +298,9 @@ async def test_a_full_horizon_is_booked_to_the_last_seat(database: Database) -> 
 
 
 async def test_an_instance_that_starts_late_finds_the_first_free_slot(database: Database) -> None:
-    await Engine(database, the_cases(database)).run([accept(number) for number in range(100)])
+    await the_engine(database, the_cases(database)).run([accept(number) for number in range(100)])
 
-    await Engine(database, the_cases(database)).run([accept(100)])
+    await the_engine(database, the_cases(database)).run([accept(100)])
 
     first_day = MONDAY + timedelta(days=1)
     expected = [first_day.replace(hour=7 + hour) + timedelta(days=day) for day in range(13) for hour in range(8)][:101]
@@ -252,7 +311,7 @@ LATER = datetime(2026, 11, 26, 9, tzinfo=UTC)
 
 
 async def test_what_was_told_before_a_restore_gets_its_slot_and_is_not_booked_again(database: Database) -> None:
-    engine = Engine(database, the_cases(database, seats=2))
+    engine = the_engine(database, the_cases(database, seats=2))
 
     await engine.run(told(1, 2, starts_at=LATER))
     outcomes, _ = await engine.run([accept(1), accept(2)])
@@ -264,7 +323,7 @@ async def test_what_was_told_before_a_restore_gets_its_slot_and_is_not_booked_ag
 async def test_an_appointment_that_was_told_stands_where_no_seat_is_left(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    engine = Engine(database, the_cases(database))
+    engine = the_engine(database, the_cases(database))
 
     await engine.run(told(1, starts_at=LATER))
     await engine.run(told(2, starts_at=LATER))
@@ -276,7 +335,7 @@ async def test_an_appointment_that_was_told_stands_where_no_seat_is_left(
 
 
 async def test_a_cancellation_that_was_told_frees_the_slot_for_whoever_was_told_it_next(database: Database) -> None:
-    engine = Engine(database, the_cases(database))
+    engine = the_engine(database, the_cases(database))
 
     await engine.run(told(1, starts_at=LATER))
     await engine.run([told_cancelled(1, starts_at=LATER), *told(2, starts_at=LATER)])

@@ -47,3 +47,21 @@ def test_an_amendment_passes_the_same_gate() -> None:
     assert passed.concerns is None
     assert "asylum" not in passed.model_dump_json()
     assert passed.urgency == "soon"
+
+
+def test_nothing_waits_for_an_asylum_question() -> None:
+    concerns = [
+        {**ASKED, "ref": "a"},
+        a_concern(after=["a"]),
+        a_concern("debt", ref="d", after=["a", "c"]),
+        a_concern("childcare", ref="c"),
+    ]
+
+    passed = without_asylum(a_case(concerns=concerns))
+    amended = amendment_without_asylum(Amendment.model_validate_json(json.dumps({"concerns": concerns})))
+
+    assert passed is not None
+    assert passed.concerns == amended.concerns
+    assert [concern.after for concern in passed.concerns] == [None, ("c",), None]
+    plain = [a_concern(), a_concern("debt", ref="d", after=["c"]), a_concern("childcare", ref="c")]
+    assert passed.model_dump_json() == a_case(concerns=plain).model_dump_json()

@@ -4,15 +4,16 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from intake_builders import NOW, a_case, a_concern, a_person, an_open_case
 
 from services.intake.domain.cases import IntakeCase
-from services.intake.domain.decisions import amend_case, note_progress, open_case, withdraw_case
+from services.intake.domain.decisions import add_note, amend_case, note_progress, open_case, withdraw_case
 from services.intake.domain.persons import for_messages
-from services.intake.domain.requests import Amendment
+from services.intake.domain.requests import Amendment, NewNote
 from services.intake.domain.views import shown
 from shared.contracts.base import new_id
-from shared.contracts.codes import ReferralState, WithdrawalReason
+from shared.contracts.codes import CaseState, ReferralState, ServiceOutcome, WithdrawalReason
 from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn
 from shared.contracts.routing import CaseProgressed, Standing
 from shared.pipeline.decisions import Decision
@@ -64,6 +65,62 @@ def test_a_wish_travels_as_what_it_means() -> None:
     assert event.excluded_partners == DENOMINATIONAL
     assert event.needs == ("female_counsellor",)
     assert "denominational" not in event.model_dump_json()
+
+
+def test_a_partner_is_ruled_out_by_name_as_well() -> None:
+    event = opened(
+        wishes=["not_denominational"],
+        excluded_partners=["awo", "caritas"],
+        preferred_partners=["vhs", "schuldnerberatung"],
+    )
+
+    assert event.excluded_partners == ("caritas", "diakonie", "awo")
+    assert event.preferred_partners == ("vhs", "schuldnerberatung")
+
+
+def test_other_exclusions_leave_the_wish_as_it_is() -> None:
+    case = an_open_case(wishes=["not_denominational"], excluded_partners=["awo"], preferred_partners=["vhs"])
+
+    [event] = amended(case, excluded_partners=["schuldnerberatung"]).events
+    [emptied] = amended(case, excluded_partners=[], preferred_partners=[]).events
+
+    assert isinstance(event, CaseAmended)
+    assert event.excluded_partners == ("caritas", "diakonie", "schuldnerberatung")
+    assert event.preferred_partners == ("vhs",)
+    assert isinstance(emptied, CaseAmended)
+    assert (emptied.excluded_partners, emptied.preferred_partners) == (("caritas", "diakonie"), ())
+
+
+@pytest.mark.parametrize(
+    ("said", "pointers"),
+    [
+        ({"preferred_partners": ["awo"]}, ["/preferred_partners/0"]),
+        ({"preferred_partners": ["vhs", "caritas"]}, ["/preferred_partners/1"]),
+        ({"excluded_partners": ["awo", "vhs"]}, ["/excluded_partners/1"]),
+        ({"preferred_partners": ["awo"], "excluded_partners": []}, []),
+    ],
+)
+def test_nobody_is_preferred_and_excluded_after_an_amendment(said: dict[str, Any], pointers: list[str]) -> None:
+    case = an_open_case(wishes=["not_denominational"], excluded_partners=["awo"], preferred_partners=["vhs"])
+
+    answer = amended(case, **said).answer or {"errors": []}
+
+    assert [error["pointer"] for error in answer["errors"]] == pointers
+
+
+def test_a_target_group_travels_with_each_concern_of_its_person() -> None:
+    persons = [a_person(target_groups=["refugee", "single_parent"]), a_person("p2", "child")]
+    case = an_open_case(persons=persons, concerns=[a_concern(), a_concern("childcare", "p2")])
+
+    [event] = amended(case, concerns=[a_concern("debt")]).events
+
+    assert isinstance(event, CaseAmended)
+    assert [concern.target_groups for concern in event.concerns] == [
+        ("refugee", "single_parent"),
+        (),
+        ("refugee", "single_parent"),
+    ]
+    assert "target_groups" not in case.new_records[0]["identity"]
 
 
 def test_messages_try_what_is_read_first() -> None:
@@ -200,6 +257,74 @@ def test_a_case_holds_no_more_concerns_than_an_event() -> None:
     assert refused.answer["errors"][0]["pointer"] == "/concerns"
 
 
+def test_a_concern_waits_for_others_of_its_request() -> None:
+    decision = open_case(
+        a_case(concerns=[a_concern("integration_course", after=["care"]), a_concern("childcare", ref="care")]),
+        new_id(),
+        NOW,
+        DENOMINATIONAL,
+    )
+
+    [event] = decision.events
+    assert isinstance(event, CaseOpened)
+    course, care = event.concerns
+    assert (course.after, care.after) == ((care.concern_id,), ())
+    assert decision.answer is not None
+    assert [concern.get("ref") for concern in decision.answer["concerns"]] == [None, "care"]
+
+
+def test_an_amendment_names_concerns_of_the_case_by_id_and_its_own_by_ref() -> None:
+    case = an_open_case(concerns=[a_concern("childcare")])
+    [care] = case.concerns
+    change = {
+        "concerns": [
+            a_concern("integration_course", after=[care.concern_id, "school", "care"]),
+            a_concern("school_education", ref="school"),
+            a_concern("childcare", ref="care"),
+        ]
+    }
+
+    first = amended(case, **change)
+
+    assert first.state is not None
+    assert [concern.code for concern in first.state.concerns] == ["childcare", "integration_course", "school_education"]
+    _, course, school = first.state.concerns
+    assert course.after == (care.concern_id, school.concern_id)
+    assert amended(first.state, **change) == Decision()
+
+
+def test_a_concern_that_is_known_waits_as_the_amendment_says() -> None:
+    case = an_open_case(concerns=[a_concern("childcare", ref="care"), a_concern(after=["care"]), a_concern("debt")])
+    care, course, debt = case.concerns
+
+    def waits_after(**said: Any) -> tuple[str, ...]:
+        state = amended(case, concerns=[a_concern(**said)], urgency="soon").state
+        assert state is not None
+        return state.concerns[1].after
+
+    assert waits_after() == (care.concern_id,)
+    assert waits_after(after=None) == (care.concern_id,)
+    assert waits_after(after=[debt.concern_id]) == (debt.concern_id,)
+    assert waits_after(after=[]) == ()
+    assert course.after == (care.concern_id,)
+
+
+def test_an_amendment_that_waits_in_vain_is_refused() -> None:
+    case = an_open_case(concerns=[a_concern("childcare", ref="care"), a_concern(after=["care"])])
+    care, course = case.concerns
+
+    for said, pointer in (
+        (a_concern("debt", after=[new_id()]), "/concerns/0/after/0"),
+        (a_concern("debt", after=["care"]), "/concerns/0/after/0"),
+        (a_concern("childcare", after=[care.concern_id]), "/concerns/0/after/0"),
+        (a_concern("childcare", after=[course.concern_id]), "/concerns/0/after"),
+    ):
+        decision = amended(case, concerns=[said])
+        assert decision.state is None
+        assert decision.answer is not None
+        assert [error["pointer"] for error in decision.answer["errors"]] == [pointer]
+
+
 def test_an_amendment_for_nobody_is_refused() -> None:
     decision = amended(an_open_case(), concerns=[a_concern(for_person="p9")])
 
@@ -256,6 +381,65 @@ def test_a_concern_shows_the_partner_asked_last() -> None:
     assert known is not None
     [concern] = shown(known)["concerns"]
     assert (concern["state"], concern["partner_id"]) == ("offered", "diakonie")
+
+
+@pytest.mark.parametrize("given_way", ["declined", "expired", "handed_on", "released", "withdrawn", "cancelled"])
+def test_what_gave_way_is_shown_only_where_nothing_took_its_place(given_way: str) -> None:
+    case = an_open_case()
+    lapsed = (a_standing(case, given_way, "caritas", days=1), a_standing(case, given_way, "diakonie", days=2))
+    live = a_standing(case, "offered", "vhs")
+
+    def shown_partner(*standings: Standing) -> str:
+        known = note_progress(CaseProgressed(case_id=case.id, standings=standings), 1, case).state
+        assert known is not None
+        [concern] = shown(known)["concerns"]
+        return str(concern["partner_id"])
+
+    assert shown_partner(live, *lapsed) == "vhs"
+    assert shown_partner(*lapsed) == "diakonie"
+
+
+def test_a_case_shows_how_far_it_is() -> None:
+    case = an_open_case()
+
+    def state_after(state: CaseState, case: IntakeCase) -> str:
+        known = note_progress(CaseProgressed(case_id=case.id, state=state, standings=()), 1, case).state
+        assert known is not None
+        return str(shown(known)["state"])
+
+    withdrawn = withdraw_case(WithdrawalReason.BY_PERSON, case, NOW).state
+    assert withdrawn is not None
+    assert shown(case)["state"] == "open"
+    assert [state_after(state, case) for state in CaseState] == ["open", "partly_settled", "settled", "withdrawn"]
+    assert {state_after(state, withdrawn) for state in CaseState} == {"withdrawn"}
+
+
+def test_a_concern_shows_what_answered_it() -> None:
+    case = an_open_case()
+    standing = a_standing(case, "completed", "vhs").model_copy(
+        update={"overdue": True, "outcome": ServiceOutcome.PARTLY_HELPED, "sheet": "what-to-bring"}
+    )
+    known = note_progress(CaseProgressed(case_id=case.id, standings=(standing,)), 1, case).state
+
+    assert known is not None
+    [concern] = shown(known)["concerns"]
+    assert (concern["overdue"], concern["outcome"], concern["sheet"]) == (True, "partly_helped", "what-to-bring")
+
+
+def test_a_note_is_kept_apart_and_no_event() -> None:
+    case = an_open_case()
+    withdrawn = withdraw_case(WithdrawalReason.BY_PERSON, case, NOW).state
+    said = NewNote(staff_id="fd-001", text="KANARI")
+
+    for known in (case, withdrawn):
+        decision = add_note(said, "n1", known, NOW)
+
+        assert decision.events == ()
+        assert decision.answer == {"note_id": "n1", "written_at": NOW}
+        assert decision.state is not None
+        assert [note["text"] for note in decision.state.new_notes] == ["KANARI"]
+        assert "KANARI" not in decision.state.model_dump_json()
+    assert add_note(said, "n1", None, NOW).answer == {"refused": "unknown-case", "errors": []}
 
 
 def test_of_two_that_were_asked_at_the_same_moment_the_later_one_is_shown() -> None:

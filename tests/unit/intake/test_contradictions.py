@@ -9,7 +9,12 @@ from services.intake.domain.contradictions import contradictions_in
 
 
 def places(*, imported: bool = False, **said: Any) -> list[str]:
-    return [fault.where for fault in contradictions_in(a_case(**said), NOW, imported=imported, partners=("awo", "vhs"))]
+    return [
+        fault.where
+        for fault in contradictions_in(
+            a_case(**said), NOW, imported=imported, partners=("awo", "vhs", "caritas"), denominational=("caritas",)
+        )
+    ]
 
 
 def test_a_plain_case_has_none() -> None:
@@ -34,6 +39,28 @@ def test_a_plain_case_has_none() -> None:
             "/legal_basis/covers_partners/1",
         ),
         ({"received_at": "2017-02-10T08:46:27+01:00"}, "/received_at"),
+        ({"preferred_partners": ["awo", "olena-beispiel"]}, "/preferred_partners/1"),
+        ({"excluded_partners": ["olena-beispiel"]}, "/excluded_partners/0"),
+        ({"preferred_partners": ["vhs", "awo"], "excluded_partners": ["awo"]}, "/preferred_partners/1"),
+        ({"preferred_partners": ["caritas"], "wishes": ["not_denominational"]}, "/preferred_partners/0"),
+        ({"concerns": [a_concern(ref="a"), a_concern("debt", ref="a")]}, "/concerns/1/ref"),
+        ({"concerns": [a_concern(ref="a", after=["b"])]}, "/concerns/0/after/0"),
+        ({"concerns": [a_concern(ref="a", after=["a"])]}, "/concerns/0/after/0"),
+        (
+            {"concerns": [a_concern(ref="a", after=["b"]), a_concern("debt", ref="b", after=["a"])]},
+            "/concerns/0/after",
+        ),
+        (
+            {
+                "concerns": [
+                    a_concern("childcare"),
+                    a_concern(ref="a", after=["c"]),
+                    a_concern("debt", ref="b", after=["a"]),
+                    a_concern("job_search", ref="c", after=["b"]),
+                ]
+            },
+            "/concerns/1/after",
+        ),
     ],
 )
 def test_a_contradiction_is_named(said: dict[str, Any], place: str) -> None:

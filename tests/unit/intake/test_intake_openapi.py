@@ -7,6 +7,7 @@ from intake_builders import an_open_case
 
 from services.intake.api.cases import cases_router
 from services.intake.api.imports import imports_router
+from services.intake.api.notes import notes_router
 from services.intake.api.persons import persons_router
 from services.intake.domain.views import shown
 from shared.web.equipment import equip
@@ -16,19 +17,28 @@ def the_document() -> dict[str, Any]:
     nothing = cast(Any, None)
     app = FastAPI()
     equip(app, dict)
-    for router in (cases_router(nothing, nothing, nothing), imports_router(nothing), persons_router(nothing, "token")):
+    for router in (
+        cases_router(nothing, nothing, nothing),
+        notes_router(nothing, nothing, nothing),
+        imports_router(nothing),
+        persons_router(nothing, "token"),
+    ):
         app.include_router(router)
     return app.openapi()
 
 
 def test_a_body_that_the_endpoint_reads_itself_is_documented_without_references() -> None:
-    operation = the_document()["paths"]["/v1/cases"]["post"]
+    paths = the_document()["paths"]
+    operation = paths["/v1/cases"]["post"]
 
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert "$ref" not in str(schema)
     assert "Eschborn" in schema["properties"]["municipality"]["enum"]
     assert "asylum" in schema["properties"]["concerns"]["items"]["properties"]["code"]["enum"]
+    assert "self_help" in schema["properties"]["concerns"]["items"]["properties"]["code"]["enum"]
     assert [parameter["name"] for parameter in operation["parameters"]] == ["Idempotency-Key"]
+    noted = paths["/v1/cases/{case_id}/notes"]["post"]
+    assert {parameter["name"] for parameter in noted["parameters"]} == {"case_id", "Idempotency-Key"}
 
 
 def test_every_route_documents_its_problems() -> None:
@@ -51,6 +61,8 @@ def test_every_answer_is_documented() -> None:
     assert answers("/v1/cases", "post", 200) == {**as_json, "properties": ["case_id", "redirected"]}
     assert answers("/v1/cases", "get") == {**as_json, "properties": ["cases", "next"]}
     assert "redirected" in answers("/v1/cases/{case_id}/amend", "post")["properties"]
+    assert answers("/v1/cases/{case_id}/notes", "post", 201) == {**as_json, "properties": ["note_id", "written_at"]}
+    assert answers("/v1/cases/{case_id}/notes", "get") == {**as_json, "properties": ["next", "notes"]}
     outcome = ["case_id", "line", "problem", "redirected", "status"]
     assert answers("/v1/cases:import", "post") == {"media_type": "application/x-ndjson", "properties": outcome}
     assert answers("/metrics", "get")["media_type"].startswith("text/plain")

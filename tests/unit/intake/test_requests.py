@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from intake_builders import a_body
+from intake_builders import a_body, a_concern, a_person
 
 from services.intake.domain.requests import NewCase
 from shared.web.bodies import parse_json
@@ -32,6 +32,10 @@ def faults_in(**said: Any) -> list[dict[str, str]]:
         ({"legal_basis": {"covers_partners": ["x!"] * MANY}}, "/legal_basis/covers_partners/0"),
         ({"legal_basis": {"covers_concerns": ["x!"] * MANY}}, "/legal_basis/covers_concerns/0"),
         ({"legal_basis": {"field_groups": ["x"] * MANY}}, "/legal_basis/field_groups/0"),
+        ({"preferred_partners": ["x!"] * MANY}, "/preferred_partners/0"),
+        ({"excluded_partners": ["x!"] * MANY}, "/excluded_partners/0"),
+        ({"persons": [a_person(target_groups=["x"] * MANY)]}, "/persons/0/target_groups/0"),
+        ({"concerns": [a_concern(after=["x!"] * MANY)]}, "/concerns/0/after/0"),
     ],
 )
 def test_a_list_is_given_up_at_its_first_wrong_member(said: dict[str, Any], place: str) -> None:
@@ -40,6 +44,19 @@ def test_a_list_is_given_up_at_its_first_wrong_member(said: dict[str, Any], plac
     assert 1 <= len(faults) <= 2
     assert {fault["pointer"].startswith(place) for fault in faults} == {True}
     assert all(fault["detail"] for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ({"persons": [a_person(target_groups=["refugee", "newcomer", "refugee"])]}, "/persons/0/target_groups"),
+        ({"concerns": [a_concern(after=["a", "a"])]}, "/concerns/0/after"),
+        ({"preferred_partners": ["awo", "awo"]}, "/preferred_partners"),
+        ({"excluded_partners": ["awo", "awo"]}, "/excluded_partners"),
+    ],
+)
+def test_what_is_named_twice_is_refused(said: dict[str, Any], place: str) -> None:
+    assert faults_in(**said) == [{"pointer": place, "detail": "Input should name each of its members once"}]
 
 
 def test_each_list_that_has_a_wrong_member_is_named() -> None:

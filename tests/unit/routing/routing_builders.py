@@ -8,7 +8,6 @@ from services.routing.agreement_files import load_agreements
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.decisions import route
 from services.routing.domain.situation import Situation
-from services.routing.settings import AGREEMENTS as DIRECTORY
 from shared.contracts import Event
 from shared.contracts.base import derived_id
 from shared.contracts.codes import AgeBand, Concern, LegalBasisKind, Municipality, Urgency
@@ -16,6 +15,7 @@ from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
 from shared.contracts.routing import ReferralOffered
 from shared.envelope import Cause
 from shared.pipeline.decisions import Decision, Received
+from wegweiser.settings import AGREEMENTS as DIRECTORY
 
 AGREEMENTS: Final = load_agreements(DIRECTORY)
 SEEN: Final = Situation(AGREEMENTS)

@@ -8,9 +8,10 @@ from life_builders import ANOTHER, REPLIES, Living, end_of
 from lifecycle.table import EVENT_OF, OF_THE_HOUSE, OPEN, TABLE
 from routing_builders import a_concern, received
 
+from services.routing.domain.assigning import assigned
 from services.routing.domain.lifecycle import LIFE, IllegalTransitionError, Transition
 from services.routing.domain.lifecycle import after as moved
-from services.routing.domain.placing import assigned, conclude
+from services.routing.domain.placing import conclude
 from services.routing.domain.ticking import tick
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (

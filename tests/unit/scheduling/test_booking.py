@@ -1,8 +1,9 @@
 """Who gets which slot: the first free one, once per referral, and never one that somebody has."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scheduling_builders import (
@@ -16,7 +17,7 @@ from scheduling_builders import (
     withdrawn,
 )
 
-from services.scheduling.domain.cases import Appointment, ScheduledCase, book, cancel
+from services.scheduling.domain.cases import Appointment, ScheduledCase, book, give_back
 from services.scheduling.domain.slots import Search
 from shared.contracts.base import derived_id
 from shared.contracts.codes import AppointmentMode, CancellationReason
@@ -102,7 +103,7 @@ def test_a_withdrawal_gives_the_slot_back() -> None:
     case = book(accepted(), a_case(), cause_id=CAUSE).state
     assert case
 
-    decision = cancel(withdrawn(), case)
+    decision = give_back(withdrawn(), case, now=MONDAY)
 
     [told] = decision.events
     assert isinstance(told, AppointmentCancelled)
@@ -120,17 +121,47 @@ def test_a_withdrawal_leaves_the_other_referrals_of_the_case() -> None:
     both = book(accepted(by="vhs"), one, cause_id=derived_id("another cause")).state
     assert both
 
-    left = cancel(withdrawn(of="awo"), both).state
+    left = give_back(withdrawn(of="awo"), both, now=MONDAY).state
 
     assert left
     assert [appointment.partner_id for appointment in left.standing.values()] == ["vhs"]
 
 
 def test_a_withdrawal_without_an_appointment_changes_nothing() -> None:
-    decision = cancel(withdrawn(), a_case())
+    decision = give_back(withdrawn(), a_case(), now=MONDAY)
 
     assert decision.state is None
     assert not decision.events
+
+
+@pytest.mark.parametrize(
+    ("passed", "given_back"),
+    [
+        pytest.param(timedelta(microseconds=-1), True, id="about to begin"),
+        pytest.param(timedelta(), False, id="beginning"),
+        pytest.param(timedelta(days=30), False, id="long past"),
+    ],
+)
+def test_an_appointment_that_has_begun_is_history(passed: timedelta, given_back: bool) -> None:
+    case = book(accepted(), a_case(), cause_id=CAUSE).state
+    assert case
+    [appointment] = case.appointments
+
+    decision = give_back(withdrawn(), case, now=appointment.starts_at + passed)
+
+    assert bool(decision.events) is given_back
+    assert (decision.state is not None) is given_back
+
+
+def test_a_referral_that_gave_its_slot_back_gets_no_other_by_itself() -> None:
+    case = book(accepted(), a_case(), cause_id=CAUSE).state
+    assert case
+    left = give_back(withdrawn(), case, now=MONDAY).state
+    assert left
+
+    again = book(accepted(), left, cause_id=derived_id("another cause"))
+
+    assert not again.events
 
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=40)
@@ -147,7 +178,10 @@ def test_no_slot_ever_holds_two(batches: list[list[tuple[bool, int]]], seats: in
         for accept, number in batch:
             case = cases.get(number, a_case(number)).model_copy(update={"calendar": calendar})
             cause = derived_id("cause", str(number))
-            decision = book(accepted(number), case, cause_id=cause) if accept else cancel(withdrawn(number), case)
+            if accept:
+                decision = book(accepted(number), case, cause_id=cause)
+            else:
+                decision = give_back(withdrawn(number), case, now=MONDAY)
             cases[number] = decision.state or case
 
     held = Counter(

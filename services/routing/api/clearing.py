@@ -1,0 +1,140 @@
+"""`/v1/clearing`: the office's tasks, and what it does with them; and its answers to partners that asked back."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from services.routing.api.views import ReferralId, ReferralView, View, shown
+from services.routing.domain import clearing
+from services.routing.domain.case import RoutedCase
+from services.routing.domain.clearing import Assignment, Claim, Closing, Doing, Refusal, Release, StaffId
+from services.routing.repository import RoutedCases
+from services.routing.surroundings import AgreementSource
+from services.routing.tasks import Order, Place, Task, Tasks, Wanted
+from shared.contracts.codes import Concern, Municipality, UnplacedReason, Urgency
+from shared.pipeline.decisions import Command, Decision, Done, Failed
+from shared.pipeline.door import Door
+from shared.web.bodies import json_body, read_json
+from shared.web.cursor import cursor_at, not_ours, position_at
+from shared.web.problems import PROBLEM_RESPONSES, ProblemError
+from shared.web.service_token import service_token_required
+from shared.web.tracing import cause_of
+
+_REFUSALS: Final = {
+    Refusal.UNKNOWN_REFERRAL: (404, "There is no such referral."),
+    Refusal.WRONG_STATE: (409, "In its state the referral does not allow this."),
+    Refusal.CLAIMED: (409, "Somebody else has claimed the task."),
+    Refusal.NOT_CLAIMED: (409, "Claim the task first."),
+    Refusal.PARTNER_NOT_POSSIBLE: (422, "This partner may not have the concerns of the referral."),
+}
+_RANKS: Final = ("0", "1", "2")
+
+C = TypeVar("C")
+
+
+class TaskPage(View):
+    """One page of tasks; `next` is the cursor of the one behind it."""
+
+    tasks: list[ReferralView]
+    next: str | None
+
+
+def clearing_router(
+    door: Door[Any], cases: RoutedCases, tasks: Tasks, agreements: AgreementSource, token: str
+) -> APIRouter:
+    """The office's routes, open with the service token only."""
+    router = APIRouter(
+        tags=["clearing"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token))]
+    )
+
+    @router.get("/v1/clearing")
+    async def list_tasks(
+        reason: UnplacedReason | None = None,
+        code: Concern | None = None,
+        municipality: Municipality | None = None,
+        urgency: Urgency | None = None,
+        claimed_by: Annotated[StaffId | None, Query(description="staff id of who has the task")] = None,
+        unclaimed: Annotated[bool, Query(description="only what nobody has claimed")] = False,
+        sort: Order = Order.OLDEST,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    ) -> TaskPage:
+        """What waits for the office; `next` continues a list of the same order."""
+        wanted = Wanted(reason, code, municipality, urgency, claimed_by, unclaimed)
+        after = _place_at(cursor) if cursor is not None else None
+        found = await tasks.page(wanted, sort, after, limit + 1)
+        terms = await agreements.all()
+        page = found[:limit]
+        return TaskPage(
+            tasks=[shown(task.case, task.referral, terms.in_force(task.case.day)) for task in page],
+            next=_cursor_at(page[-1]) if found[limit:] else None,
+        )
+
+    @router.post("/v1/clearing/{referral_id}/claim", openapi_extra=json_body(Claim))
+    async def claim(referral_id: ReferralId, request: Request) -> ReferralView:
+        """Take a task on. Somebody else's only `instead_of` who has it now; one's own again changes nothing."""
+        return await done(clearing.claim, await read_json(request, Claim), referral_id, request)
+
+    @router.post("/v1/clearing/{referral_id}/release", openapi_extra=json_body(Release))
+    async def release(referral_id: ReferralId, request: Request) -> ReferralView:
+        """Give a task back; doing so again changes nothing."""
+        return await done(clearing.release, await read_json(request, Release), referral_id, request)
+
+    @router.post("/v1/clearing/{referral_id}/assign", openapi_extra=json_body(Assignment))
+    async def assign(referral_id: ReferralId, request: Request) -> ReferralView:
+        """Ask a partner of the agreement, whatever capacity it reported; only whoever claimed the task may."""
+        return await done(clearing.assign, await read_json(request, Assignment), referral_id, request)
+
+    @router.post("/v1/clearing/{referral_id}/close", openapi_extra=json_body(Closing))
+    async def close(referral_id: ReferralId, request: Request) -> ReferralView:
+        """End a task without a partner; only whoever claimed it may."""
+        return await done(clearing.close, await read_json(request, Closing), referral_id, request)
+
+    @router.post("/v1/referrals/{referral_id}/answer")
+    async def answer(referral_id: ReferralId, request: Request) -> ReferralView:
+        """Tell that a partner's question was answered by word of mouth; its time to respond goes on."""
+        return await done(clearing.answer, None, referral_id, request)
+
+    async def done(do: Doing[C], said: C, referral_id: ReferralId, request: Request) -> ReferralView:
+        """The referral after what the office did; raises a problem where that was refused."""
+        cause = cause_of(request)
+
+        def decide(known: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
+            return do(said, referral_id, cases.situation, cause.id, known, now)
+
+        outcome = await door.submit(Command(referral_id, cause, decide))
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        assert isinstance(outcome, Done)
+        if outcome.decision.answer is not None:
+            raise _refusal(outcome.decision.answer)
+        case: RoutedCase | None = outcome.state
+        referral = case.referral(referral_id) if case else None
+        assert case is not None, "it was found"
+        assert referral is not None, "it was found"
+        terms, explained = await asyncio.gather(agreements.all(), cases.explanations(case.id, referral_id))
+        return shown(case, referral, terms.in_force(case.day), explained[-1] if explained else None)
+
+    return router
+
+
+def _refusal(answer: Mapping[str, Any]) -> ProblemError:
+    refusal = Refusal(answer["refused"])
+    status, detail = _REFUSALS[refusal]
+    problem = ProblemError(status, refusal, detail)
+    problem.members = {name: value for name, value in answer.items() if name != "refused"}
+    return problem
+
+
+def _cursor_at(task: Task) -> str:
+    rank, since, id_ = task.place
+    return f"{rank}{cursor_at((since, id_))}"
+
+
+def _place_at(cursor: str) -> Place:
+    if not cursor.startswith(_RANKS):
+        raise not_ours()
+    return (int(cursor[0]), *position_at(cursor[1:]))

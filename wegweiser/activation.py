@@ -1,0 +1,36 @@
+"""Telling routing which agreements count: what `wegweiser agreement activate` and every platform of ours do."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from deploy.errors import DeployError
+from services.routing.domain.agreement import Agreement
+from wegweiser.doors import Door, RefusedError, door_of
+
+
+class AgreementRefusedError(DeployError):
+    """Routing does not take an agreement; `findings` are lines that say what stands against it."""
+
+    def __init__(self, agreement: Agreement, error: RefusedError) -> None:
+        super().__init__(f"the agreement {agreement.version} is refused by {error}")
+        found = error.members.get("findings", ())
+        self.findings = [f"{finding['severity']}: {finding['where']}: {finding['what']}" for finding in found]
+
+
+def activate(door: Door, agreements: Iterable[Agreement]) -> Iterator[tuple[Agreement, bool]]:
+    """Activate them in the order of their terms; each with whether it was not active before.
+
+    Raises `NoAnswerError` or `AgreementRefusedError`.
+    """
+    for agreement in sorted(agreements, key=lambda agreement: agreement.valid_from):
+        try:
+            answer = door.post("/v1/agreements", agreement.model_dump(mode="json"))
+        except RefusedError as error:
+            raise AgreementRefusedError(agreement, error) from None
+        yield agreement, answer["is_new"]
+
+
+def activate_all(agreements: Iterable[Agreement], routing_url: str, token_file: Path) -> list[str]:
+    """Activate them and return the versions that were not active; raises as `activate` does."""
+    with door_of("routing", routing_url, token_file) as door:
+        return [agreement.version for agreement, is_new in activate(door, agreements) if is_new]
