@@ -87,7 +87,8 @@ def _stages(wanted: Wanted, order: Order, after: Place | None, limit: int) -> li
             {"rank": rank, "task.since": {"$gt": since}},
             {"rank": rank, "task.since": since, "task.id": {"$gt": id_}},
         ]
-    rank_of = {"$indexOfArray": [_URGENCIES, "$facts.urgency"]} if order is Order.URGENCY else {"$literal": 0}
+    urgency = {"$add": [1, {"$indexOfArray": [_URGENCIES, "$facts.urgency"]}]}
+    rank_of = urgency if order is Order.URGENCY else {"$literal": 0}
     return [
         {"$match": {"clearing_since": {"$exists": True}, **cases}},
         {"$set": {"task": "$referrals", "rank": rank_of}},

@@ -30,7 +30,8 @@ _REFUSALS: Final = {
     Refusal.NOT_CLAIMED: (409, "Claim the task first."),
     Refusal.PARTNER_NOT_POSSIBLE: (422, "This partner may not have the concerns of the referral."),
 }
-_RANKS: Final = ("0", "1", "2")
+_RANKS: Final = {Order.OLDEST: ("0",), Order.URGENCY: ("1", "2", "3")}
+"""What a cursor begins with: one of another order would leave tasks out."""
 
 C = TypeVar("C")
 
@@ -64,7 +65,7 @@ def clearing_router(
     ) -> TaskPage:
         """What waits for the office; `next` continues a list of the same order."""
         wanted = Wanted(reason, code, municipality, urgency, claimed_by, unclaimed)
-        after = _place_at(cursor) if cursor is not None else None
+        after = _place_at(cursor, sort) if cursor is not None else None
         found = await tasks.page(wanted, sort, after, limit + 1)
         terms = await agreements.all()
         page = found[:limit]
@@ -134,7 +135,7 @@ def _cursor_at(task: Task) -> str:
     return f"{rank}{cursor_at((since, id_))}"
 
 
-def _place_at(cursor: str) -> Place:
-    if not cursor.startswith(_RANKS):
+def _place_at(cursor: str, order: Order) -> Place:
+    if not cursor.startswith(_RANKS[order]):
         raise not_ours()
     return (int(cursor[0]), *position_at(cursor[1:]))

@@ -258,6 +258,15 @@ async def test_pages_hold_each_task_once_while_others_come_and_go(routing: Routi
     assert (order == sorted(order)) is (sort == "urgency")
 
 
+async def test_a_cursor_of_another_order_is_refused(routing: Routing) -> None:
+    await routing.hears(a_case(), a_case())
+    page = (await routing.one.http.get("/v1/clearing", params={"limit": 1})).json()
+
+    refused = await routing.one.http.get("/v1/clearing", params={"cursor": page["next"], "sort": "urgency"})
+
+    assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (422, "cursor")
+
+
 async def test_what_the_partners_reported_is_listed(routing: Routing) -> None:
     report = CapacityReported(partner_id="awo", code=Concern.CHILDCARE, status=CapacityStatus.LIMITED, places=3)
     await routing.hears(report, by="awo")
