@@ -19,6 +19,7 @@ from services.routing.domain.case import RoutedCase
 from services.routing.domain.lifecycle import Transition
 from services.routing.domain.placing import conclude
 from services.routing.handlers import reactions
+from services.routing.repository import Due
 from shared.contracts import Event
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
@@ -214,7 +215,7 @@ class Life(RuleBasedStateMachine):
     @rule(twice=st.booleans())
     def clocks_are_looked_at(self, twice: bool) -> None:
         case, now = self.world.case(self.case_id), self.world.now
-        step: Step = lambda looking: ticking(looking, case, now)  # type: ignore[arg-type]  # noqa: E731
+        step: Step = lambda looking: ticking(looking, _due(case, now))  # type: ignore[arg-type]  # noqa: E731
         due = [
             card for card in self.model.cards.values() if card.term and midnight_after(card.term[1]) <= now + A_MOMENT
         ]
@@ -440,6 +441,13 @@ class Life(RuleBasedStateMachine):
         case = self.world.case(self.case_id)
         terms = [midnight_after(card.term[1]) for card in self.model.cards.values() if card.term]
         assert case.next_due == min(terms, default=None)
+
+
+def _due(case: RoutedCase, now: datetime) -> Due:
+    """What the repository finds of a case whose clocks have run out."""
+    clocks = [(referral.id, referral.clock) for referral in case.referrals if referral.clock]
+    names = sorted(f"{id_}/{clock.kind}/{clock.at.isoformat()}" for id_, clock in clocks if clock.at <= now)
+    return Due(case.id, case.correlation_id, case.traceparent, tuple(names))
 
 
 def _card(referral: Any) -> Card:
