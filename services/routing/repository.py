@@ -3,10 +3,11 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from pymongo import ASCENDING
 
 from services.routing.domain.agreement import OFFICE
@@ -39,6 +40,7 @@ _OF_A_STEP: Final = {
     "data": {"$cond": [{"$eq": ["$type", SCHEDULED]}, "$data", "$$REMOVE"]},
 }
 """Of an appointment its contents are needed as well."""
+_EXPLANATION: Final = TypeAdapter(Explanation)
 DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
 """What is written beside a case to find it by, and is not read back."""
 
@@ -199,8 +201,7 @@ def _due(document: Mapping[str, Any], now: datetime) -> Due:
 
 
 def _document(why: Explanation) -> dict[str, Any]:
-    made = asdict(why)
-    return {"_id": f"{why.case_id}/{why.referral_id}/{why.at.isoformat()}", **made}
+    return {"_id": f"{why.case_id}/{why.referral_id}/{why.at.isoformat()}", **_EXPLANATION.dump_python(why)}
 
 
 def _place(report: str, referral_id: str) -> dict[str, str]:
