@@ -134,12 +134,23 @@ class RoutedCases:
         found = self._database[CASES].find({"facts.received_at": received}, _OF_A_CASE, batch_size=_AT_ONCE)
         found.sort("facts.received_at", ASCENDING)
         async with translated():
-            while cases := await found.to_list(_AT_ONCE):
-                journals = await self._journals([case["_id"] for case in cases])
-                for case in cases:
-                    day = local_day(datetime.fromisoformat(case["facts"]["received_at"]))
-                    if first <= day <= last:
-                        yield Recorded(day, case, journals[case["_id"]])
+            ahead = asyncio.create_task(self._some_recorded(found))
+            while some := await ahead:
+                ahead = asyncio.create_task(self._some_recorded(found))  # fetched while these are looked at
+                for number, recorded in enumerate(some):
+                    if number % 100 == 0:
+                        await asyncio.sleep(0)  # the one who looks at them never waits
+                    if first <= recorded.day <= last:
+                        yield recorded
+
+    async def _some_recorded(self, found: Any) -> list[Recorded]:
+        cases = await found.to_list(_AT_ONCE)
+        journals = await self._journals([case["_id"] for case in cases]) if cases else {}
+        received = [datetime.fromisoformat(case["facts"]["received_at"]) for case in cases]
+        return [
+            Recorded(local_day(at), case, journals.get(case["_id"], ()))
+            for at, case in zip(received, cases, strict=True)
+        ]
 
     async def _journals(self, case_ids: Sequence[str]) -> Mapping[str, list[Mapping[str, Any]]]:
         """What tells of waiting in the journal of each of these cases, in order."""
