@@ -19,6 +19,7 @@ from services.routing.domain.case import RoutedCase
 from services.routing.domain.lifecycle import Transition
 from services.routing.domain.placing import conclude
 from services.routing.handlers import reactions
+from services.routing.repository import Due
 from shared.contracts import Event
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
@@ -214,7 +215,8 @@ class Life(RuleBasedStateMachine):
     @rule(twice=st.booleans())
     def clocks_are_looked_at(self, twice: bool) -> None:
         case, now = self.world.case(self.case_id), self.world.now
-        step: Step = lambda looking: ticking(looking, case, now)  # type: ignore[arg-type]  # noqa: E731
+        over = tuple(f"{r.id}/{r.clock.kind}/{r.clock.at}" for r in case.referrals if r.clock and r.clock.at <= now)
+        step: Step = lambda looking: ticking(looking, Due(case.id, "", "", over))  # type: ignore[arg-type]  # noqa: E731
         due = [
             card for card in self.model.cards.values() if card.term and midnight_after(card.term[1]) <= now + A_MOMENT
         ]
