@@ -215,7 +215,8 @@ class Life(RuleBasedStateMachine):
     @rule(twice=st.booleans())
     def clocks_are_looked_at(self, twice: bool) -> None:
         case, now = self.world.case(self.case_id), self.world.now
-        step: Step = lambda looking: ticking(looking, _due(case, now))  # type: ignore[arg-type]  # noqa: E731
+        over = tuple(f"{r.id}/{r.clock.kind}/{r.clock.at}" for r in case.referrals if r.clock and r.clock.at <= now)
+        step: Step = lambda looking: ticking(looking, Due(case.id, "", "", over))  # type: ignore[arg-type]  # noqa: E731
         due = [
             card for card in self.model.cards.values() if card.term and midnight_after(card.term[1]) <= now + A_MOMENT
         ]
@@ -441,13 +442,6 @@ class Life(RuleBasedStateMachine):
         case = self.world.case(self.case_id)
         terms = [midnight_after(card.term[1]) for card in self.model.cards.values() if card.term]
         assert case.next_due == min(terms, default=None)
-
-
-def _due(case: RoutedCase, now: datetime) -> Due:
-    """What the repository finds of a case whose clocks have run out."""
-    clocks = [(referral.id, referral.clock) for referral in case.referrals if referral.clock]
-    names = sorted(f"{id_}/{clock.kind}/{clock.at.isoformat()}" for id_, clock in clocks if clock.at <= now)
-    return Due(case.id, case.correlation_id, case.traceparent, tuple(names))
 
 
 def _card(referral: Any) -> Card:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import pytest
 
 from lifecycle.agreements import TERMS
-from services.routing import repository
+from services.routing import surroundings
 from services.routing.domain.agreement import Agreements
 from services.routing.domain.capacity import PartnerCapacity
 from services.routing.domain.case import RoutedCase
@@ -123,7 +123,8 @@ class Stored:
         self.now = now
         self._database = database
         self._runner = runner
-        monkeypatch.setattr(repository, "utc_now", lambda: self.now)
+        monkeypatch.setattr(surroundings, "utc_now", lambda: self.now)
+        monkeypatch.setattr(surroundings, "_FRESH", -1.0)  # the real clock stands still while this one moves
         self._instances = [RoutedCases(database, Terms()) for _ in range(2)]
         self._engines: list[Engine[Any]] = [Engine(database, i, clock=lambda: self.now) for i in self._instances]
         self._turn = 0

@@ -1,7 +1,7 @@
 """What is written beside a case, and what the repository finds again."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from lifecycle.agreements import NOW
@@ -123,9 +123,9 @@ async def test_cases_are_due_with_their_first_clock_the_longest_due_first(databa
     first, second = derived_id("case", "2"), derived_id("case", "1")
 
     assert await cases.due(datetime.now(UTC), 10) == []
-    assert [case.id for case in await cases.due(later, 10)] == [first, second]
-    assert [case.id for case in await cases.due(later, 1)] == [first]
-    assert [case.id for case in await cases.due(later, 10, but=[first])] == [second]
+    assert [due.case_id for due in await cases.due(later, 10)] == [first, second]
+    assert [due.case_id for due in await cases.due(later, 1)] == [first]
+    assert [due.case_id for due in await cases.due(later, 10, but=[first])] == [second]
 
 
 async def test_a_case_is_forgotten_with_its_explanations_when_its_time_is_over(database: Database) -> None:
@@ -143,12 +143,11 @@ async def test_recorded_cases_come_by_the_moment_they_were_received_wherever_it_
     database: Database,
 ) -> None:
     cases, engine = an_instance(database)
-    moments = ["2026-01-01T00:30:00+02:00", "2026-01-01T00:00:00+00:00", "2026-06-30T22:00:00+00:00"]
+    moments = ["2026-01-01T00:30:00+02:00", "2025-12-31T23:00:00+00:00", "2026-06-30T22:00:00+00:00"]
     commands = [opening(cases, n, Concern.DEBT, datetime.fromisoformat(at)) for n, at in enumerate(moments)]
     await engine.run(commands)
 
-    first, last = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 30, 22, tzinfo=UTC)
-    found = [document["_id"] async for document in cases.recorded(first, last)]
+    found = [recorded.case["_id"] async for recorded in cases.recorded(date(2026, 1, 1), date(2026, 6, 30))]
 
     assert found == [derived_id("case", "1")]
 
