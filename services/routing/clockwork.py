@@ -6,8 +6,9 @@ Which instance is first is decided by the case's version; for the other nothing 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 import structlog
@@ -35,9 +36,9 @@ class Clockwork:
     """Seconds between two looks while nothing is due."""
     AT_ONCE: Final = 100
     """Cases in a transaction: few enough that an offer waits for one of them only a moment."""
-    PUTS_OFF: Final = timedelta(minutes=1)
-    """How long a case waits whose clocks could not take effect, so that it does not hold up the others."""
-    FORGETS_EVERY: Final = timedelta(hours=1)
+    PUTS_OFF: Final = 60.0
+    """Seconds that a case waits whose clocks could not take effect, so that it does not hold up the others."""
+    TIDIES_EVERY: Final = 3600.0
 
     def __init__(self, handle: Handle, cases: RoutedCases, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._handle = handle
@@ -45,10 +46,9 @@ class Clockwork:
         self._clock = clock
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._forgot_at: datetime | None = None
-        self._put_off: dict[str, datetime] = {}
-        self._warned: set[str] = set()
-        """Warnings that need not be looked up again."""
+        self._tidies_at = 0.0
+        self._put_off: dict[str, float] = {}
+        """Until when, by a clock that nobody sets."""
 
     def nudge(self) -> None:
         """What took effect starts clocks and makes none come due."""
@@ -77,31 +77,27 @@ class Clockwork:
     async def work(self) -> bool:
         """Let what is due take effect, as much as goes at once; returns whether more may be due."""
         now = self._clock()
-        await self._warn(now)
-        self._put_off = {case_id: until for case_id, until in self._put_off.items() if until > now}
+        if monotonic() >= self._tidies_at:
+            await self._tidy(now)
+            self._tidies_at = monotonic() + self.TIDIES_EVERY
+        self._put_off = {case_id: until for case_id, until in self._put_off.items() if until > monotonic()}
         due = await self._cases.due(now, self.AT_ONCE, but=list(self._put_off))
         if due:
             outcomes = await self._handle([ticking(self._cases, case, now) for case in due])
             failed = {case.id for case, outcome in zip(due, outcomes, strict=True) if isinstance(outcome, Failed)}
-            self._put_off |= dict.fromkeys(failed, now + self.PUTS_OFF)
+            self._put_off |= dict.fromkeys(failed, monotonic() + self.PUTS_OFF)
             log.info("clocks_ran_out", cases=len(due), failed=len(failed))
-            return len(due) == self.AT_ONCE
-        if self._forgot_at is None or now - self._forgot_at > self.FORGETS_EVERY:
-            self._forgot_at = now
-            if forgotten := await self._cases.forget(now):
-                log.info("cases_forgotten", cases=forgotten)
-        return False
+        return len(due) == self.AT_ONCE
 
-    async def _warn(self, now: datetime) -> None:
-        """Tell that the agreement ends, once."""
-        for notice in notices_due(self._cases.situation.agreements, now):
+    async def _tidy(self, now: datetime) -> None:
+        """Tell that the agreement ends, once, and forget what is too old."""
+        for notice in notices_due(await self._cases.agreements(), now):
             name = f"{notice.agreement}/{notice.days_left}"
-            if name not in self._warned:
-                cause = Cause(derived_id("notice", name), derived_id("notice", name), new_traceparent())
-                decision: Decision[Any] = Decision(events=(notice,), apart=True)
-                marks = (Mark(NOTICES, name),)
-                await self._handle([Command(None, cause, partial(_always, decision), marks)])
-                self._warned.add(name)
+            cause = Cause(derived_id("notice", name), derived_id("notice", name), new_traceparent())
+            decision: Decision[Any] = Decision(events=(notice,), apart=True)
+            await self._handle([Command(None, cause, partial(_always, decision), (Mark(NOTICES, name),))])
+        if forgotten := await self._cases.forget(now):
+            log.info("cases_forgotten", cases=forgotten)
 
 
 def ticking(cases: RoutedCases, case: RoutedCase, now: datetime) -> Command[Any]:

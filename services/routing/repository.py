@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any, Final, Protocol
 
 from pymongo import ASCENDING
@@ -30,8 +31,8 @@ NOTICES: Final = "notices"
 
 KEPT: Final = timedelta(days=3 * 365)
 """How long a case's codes are kept after its end: a term of the agreement, and the review that follows it."""
-_FRESH: Final = timedelta(seconds=1)
-"""How old capacity and load may be; terms of the agreement never change for days that have begun."""
+_FRESH: Final = 1.0
+"""Seconds; how old capacity and load may be; terms of the agreement never change for days that have begun."""
 _DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
 """What is written beside a case to find it by, and is not read back."""
 
@@ -53,7 +54,7 @@ class RoutedCases:
         self._cases = CaseDocuments(database)
         self._capacities = MongoStates(database, CAPACITIES, PartnerCapacity)
         self._agreements = agreements
-        self._seen_at: datetime | None = None
+        self._looks_at = 0.0
         self._reports: list[PartnerCapacity] = []
         self._loads: dict[str, int] = {}
         self.situation = Situation(Agreements())
@@ -78,7 +79,7 @@ class RoutedCases:
             await self._note_beside([case for _, case in cases], session)
         if reports:
             await self._capacities.save(reports, session)
-            self._seen_at = None
+            self._looks_at = 0.0
 
     async def _note_beside(self, cases: Sequence[RoutedCase], session: Session) -> None:
         if explained := [_document(why) for case in cases for why in case.explained]:
@@ -93,10 +94,10 @@ class RoutedCases:
     async def _look_around(self) -> None:
         """Renew what an attempt sees. Places of limited reports are counted every time, the rest once a second."""
         now = utc_now()
-        if self._seen_at is None or now - self._seen_at > _FRESH:
+        if monotonic() >= self._looks_at:
             agreements, self._reports = await asyncio.gather(self._agreements.all(), self._valid_reports(now))
             self._loads = await self._loads_of(agreements)
-            self._seen_at = now
+            self._looks_at = monotonic() + _FRESH
         else:
             agreements = self.situation.agreements
         used = await self._used_places()
@@ -128,6 +129,10 @@ class RoutedCases:
         cases = self._database[CASES]
         counts = await asyncio.gather(*(cases.count_documents({"open_with": taker}) for taker in takers))
         return dict(zip(takers, counts, strict=True))
+
+    async def agreements(self) -> Agreements:
+        """All terms as they are now."""
+        return await self._agreements.all()
 
     async def get(self, id_: str) -> RoutedCase | None:
         """The case of this id, or with a referral of this id."""

@@ -7,7 +7,6 @@ the midst of them.
 import argparse
 import os
 import signal
-from datetime import timedelta
 from unittest.mock import patch
 
 from toy.run import POINTS, interrupt
@@ -24,7 +23,7 @@ def main() -> None:
     said = parser.parse_args()
     if said.die_at:
         interrupt(said.die_at, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    with patch.multiple(Clockwork, AT_ONCE=5, PUTS_OFF=timedelta(seconds=1)):
+    with patch.multiple(Clockwork, AT_ONCE=5, PUTS_OFF=1.0):
         service(ServiceName.ROUTING)
 
 

@@ -5,12 +5,13 @@ import signal
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from faults.checker import bus_violated
 from faults.instances import Instances, instances_of_routing
-from routed import ALL_THREE, ONLY_ALPHA, Routed, a_letter, an_agreement, routed, said_by
+from routed import ALL_THREE, Routed, a_letter, an_agreement, an_instance, routed, running, said_by
 from toy.run import AFTER_TRANSACTION, BEFORE_MARKING, INSIDE_TRANSACTION, WHILE_PUBLISHING
 from toy.trial import eventually
 
@@ -141,15 +142,14 @@ async def anyone_expired(routing: Routed, cases: Collection[str]) -> bool:
     return any(len(case.referrals) > 1 for case in await routing.cases(cases))
 
 
+@pytest.mark.usefixtures("instances")
 async def test_the_end_of_the_agreement_is_told_once_by_all_instances_and_after_restarts(
-    routing: Routed, instances: Instances
+    routing: Routed, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        others = [instances.start() for _ in range(2)]
-        await asyncio.gather(*(one.ready(event="service_started") for one in others))
-        await offered(routing, 1)  # each has looked at the agreement once it had to decide
-        for one in others:
-            await one.kill()
+        three = [an_instance(routing.backends, tmp_path) for _ in range(3)]
+        async with running(*three):
+            await asyncio.gather(*(worker.work() for one in three for worker in one._workers))  # type: ignore[attr-defined]
 
     alerts = [type_ for type_, _ in said_by(await routing.records("routing.alerts.v1")).values()]
     assert alerts == ["agreement.ending"]

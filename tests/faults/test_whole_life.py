@@ -17,17 +17,11 @@ from toy.trial import eventually
 
 from deploy.backends import Backends
 from services.routing.domain.case import Referral, RoutedCase
+from shared.contracts.base import new_id
 from shared.contracts.codes import Actor, PauseReason, ServiceOutcome
 from shared.contracts.codes import ReferralState as S
 from shared.contracts.intake import CaseOpened
-from shared.contracts.partners import (
-    Reply,
-    ReplyAccepted,
-    ReplyCompleted,
-    ReplyPaused,
-    ReplyResumed,
-    ReplyStarted,
-)
+from shared.contracts.partners import Reply, ReplyAccepted, ReplyCompleted, ReplyPaused, ReplyResumed, ReplyStarted
 
 Step = tuple[Callable[[Routed, str], Awaitable[Any]], Callable[[Sequence[Referral]], bool]]
 """What happens to a case, and whether its referrals have come so far."""
@@ -72,12 +66,72 @@ LIFE: Final[Sequence[Step]] = (
     (replied(ReplyResumed), lambda known: known[1].state is S.IN_SERVICE),
     (replied(ReplyCompleted, outcome=ServiceOutcome.HELPED), lambda known: known[1].state is S.COMPLETED),
 )
-IN_A_LANE: Final = 3
 
 
-class Lanes:
-    """Cases on their way: those of one lane are at the same step, those of the next one step further."""
+async def step(routing: Routed, at: dict[str, int]) -> None:
+    """Every case takes its next step, all at the same moment, and `at` counts it."""
+    for case_id in at:
+        if at[case_id] < len(LIFE):
+            await LIFE[at[case_id]][0](routing, case_id)
+            at[case_id] += 1
 
-    def __init__(self, routing: Routed) -> None:
-        self._routing = routing
-        self.at = {case.case_id: -step for step in range(len(LIFE) + 1) for case in (some_facts(ALL_THREE),) * 1}
+
+async def arrived(routing: Routed, at: dict[str, int]) -> bool:
+    """Everything that was begun has come to rest."""
+    known = {case.id: case.referrals for case in await routing.cases([id_ for id_ in at if at[id_]])}
+    return all(id_ in known and LIFE[at[id_] - 1][1](known[id_]) for id_ in at if at[id_]) and await routing.at_rest()
+
+
+async def life_of(routing: Routed, case_id: str) -> list[Any]:
+    """What became of each referral, and what its partner was told, in order."""
+    told: dict[str, dict[str, str]] = defaultdict(dict)
+    for record in await routing.records(*map(queue_of, PARTNERS)):
+        headers = dict(record.headers)
+        told[json.loads(record.value)["referral_id"]][headers["ce_id"].decode()] = headers["ce_type"].decode()
+    [case] = await routing.cases([case_id])
+    return [
+        (one.state, one.by, one.reason, one.outcome, one.clock, one.partner_id is None, list(told[one.id].values()))
+        for one in case.referrals
+    ]
+
+
+async def test_killed_between_any_two_steps_a_referral_lives_as_if_undisturbed(
+    backends: Backends, tmp_path: Path
+) -> None:
+    async with (
+        routed(backends, an_agreement()) as routing,
+        instances_of_routing(backends, tmp_path) as instances,
+    ):
+        undisturbed = new_id()
+        lanes = [new_id() for _ in LIFE]
+        at = dict.fromkeys([undisturbed, *lanes], 0)
+        lasting = instances.start()
+        for number in range(len(LIFE)):  # lane after lane sets out, so that each is at another step
+            moving = {id_: at[id_] for id_ in (undisturbed, *lanes[:number])}
+            await step(routing, moving)
+            at |= moving
+            await eventually(lambda: arrived(routing, at), what=f"step {number}", seconds=60)
+        assert sorted(at.values()) == [*range(len(LIFE)), len(LIFE)]
+        await lasting.stop()
+
+        for point in (AFTER_TRANSACTION, BEFORE_COMMIT):
+            victim = instances.start("--die-at", point)
+            await step(routing, at)
+            assert await victim.ended() == -signal.SIGKILL
+            lasting = instances.start()
+            await eventually(lambda: arrived(routing, at), what=f"the steps after {point}", seconds=60)
+            await lasting.stop()
+        instances.start()
+        while min(at.values()) < len(LIFE):
+            await step(routing, at)
+            await eventually(lambda: arrived(routing, at), what="the end", seconds=60)
+
+        example = await life_of(routing, undisturbed)
+        assert [state for state, *_ in example] == [S.EXPIRED, S.COMPLETED]
+        assert [len(told) for *_, told in example] == [3, 8]
+        for case_id in lanes:
+            assert await life_of(routing, case_id) == example
+        rows, records = await routing.rows(), await routing.records()
+        for topic in {row["topic"] for row in rows}:
+            told = [row for row in rows if row["topic"] == topic]
+            assert bus_violated(topic, [one for one in records if one.topic == topic], told) == []
