@@ -105,7 +105,8 @@ def a_letter(writer: str, event: Event, partner_id: str = "", *, id_: str | None
         "causation_id": id_,
         "traceparent": new_traceparent(),
     }
-    headers = dict(headers_of(row, source_of(writer))) | {f"ce_{name}": said.encode() for name, said in attributes.items()}
+    headers = dict(headers_of(row, source_of(writer)))
+    headers |= {f"ce_{name}": said.encode() for name, said in attributes.items()}
     topic = contract.topic.format(partner_id=partner_id)
     return Letter(topic, row["subject"].encode(), event.model_dump_json().encode(), list(headers.items()))
 
@@ -216,7 +217,8 @@ class Routed:
     async def records(self, *topics: str) -> list[ConsumerRecord]:
         """Everything on these topics, or on all that routing writes; each partition in order."""
         wanted = topics or ("routing.referrals.v1", "routing.alerts.v1", *map(queue_of, PARTNERS))
-        async with AIOKafkaConsumer(*wanted, bootstrap_servers=self.backends.kafka, auto_offset_reset="earliest") as bus:
+        kafka = self.backends.kafka
+        async with AIOKafkaConsumer(*wanted, bootstrap_servers=kafka, auto_offset_reset="earliest") as bus:
             ends = await bus.end_offsets(bus.assignment())
             found: list[ConsumerRecord] = []
             while any([await bus.position(partition) < end for partition, end in ends.items()]):

@@ -4,7 +4,7 @@ Which instance is first is decided by the case's version; for the other nothing 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -14,14 +14,17 @@ from typing import Any, Final
 import structlog
 
 from services.routing.domain.case import RoutedCase
-from services.routing.domain.clocks import is_due
 from services.routing.domain.notices import notices_due
+from services.routing.domain.situation import Situation
 from services.routing.domain.ticking import tick
 from services.routing.repository import NOTICES, RoutedCases
+from shared.contracts import Event
 from shared.contracts.base import derived_id
+from shared.contracts.routing import ClarificationExpired, ReferralExpired, ReferralOverdue, ServiceReviewDue
 from shared.envelope import Cause, new_traceparent
 from shared.pipeline.decisions import Command, Decision, Failed, Mark, Outcome
 from shared.pipeline.engine import utc_now
+from shared.pipeline.rewinding import Repetition
 
 log = structlog.get_logger()
 
@@ -83,7 +86,7 @@ class Clockwork:
         self._put_off = {case_id: until for case_id, until in self._put_off.items() if until > monotonic()}
         due = await self._cases.due(now, self.AT_ONCE, but=list(self._put_off))
         if due:
-            outcomes = await self._handle([ticking(self._cases, case, now) for case in due])
+            outcomes = await self._handle([ticking(self._cases, case) for case in due])
             failed = {case.id for case, outcome in zip(due, outcomes, strict=True) if isinstance(outcome, Failed)}
             self._put_off |= dict.fromkeys(failed, monotonic() + self.PUTS_OFF)
             log.info("clocks_ran_out", cases=len(due), failed=len(failed))
@@ -100,13 +103,10 @@ class Clockwork:
             log.info("cases_forgotten", cases=forgotten)
 
 
-def ticking(cases: RoutedCases, case: RoutedCase, now: datetime) -> Command[Any]:
-    """Lets the clocks of a case take effect that are due by `now`. The cause follows from these clocks, so that two
-    instances, and a rewind, mean the same."""
-    due = sorted(
-        f"{r.id}/{r.clock.kind}/{r.clock.at.isoformat()}" for r in case.referrals if r.clock and is_due(r, now)
-    )
-    id_ = derived_id("clock", case.id, *due)
+def ticking(cases: RoutedCases, case: RoutedCase) -> Command[Any]:
+    """Lets the clocks of a case take effect that are due. Its cause follows from what was told of the case so far, so
+    that two instances mean the same, and never another one, whatever the system's clock does."""
+    id_ = derived_id("clock", case.id, str(case.sequence))
 
     def decide(known: RoutedCase | None, at: datetime) -> Decision[RoutedCase]:
         return tick(cases.situation, id_, known, at)
@@ -114,11 +114,13 @@ def ticking(cases: RoutedCases, case: RoutedCase, now: datetime) -> Command[Any]
     return Command(case.id, Cause(id_, case.correlation_id, case.traceparent), decide)
 
 
-async def run_out(cases: RoutedCases) -> AsyncIterator[Command[Any]]:
-    """After a restore: what clocks did since then happens again, under the same ids, and is not told twice."""
-    now = utc_now()
-    for case in await cases.due(now, at_most=0):
-        yield ticking(cases, case, now)
+def again(situation: Callable[[], Situation]) -> Mapping[type[Event], Repetition[RoutedCase]]:
+    """After a restore: what clocks did, by what was told of it."""
+
+    def ticked(cause_id: str, known: RoutedCase | None, at: datetime) -> Decision[RoutedCase]:
+        return tick(situation(), cause_id, known, at)
+
+    return dict.fromkeys((ReferralOverdue, ReferralExpired, ClarificationExpired, ServiceReviewDue), ticked)
 
 
 def _always(decision: Decision[Any], _known: None, _now: datetime) -> Decision[Any]:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 from faults.checker import bus_violated
 from faults.instances import instances_of_routing
 from routed import ALL_THREE, PARTNERS, Routed, a_letter, an_agreement, queue_of, routed, some_facts
@@ -109,7 +108,7 @@ async def test_killed_between_any_two_steps_a_referral_lives_as_if_undisturbed(
         for number in range(len(LIFE)):  # lane after lane sets out, so that each is at another step
             moving = {id_: at[id_] for id_ in (undisturbed, *lanes[:number])}
             await step(routing, moving)
-            at |= moving
+            at.update(moving)
             await eventually(lambda: arrived(routing, at), what=f"step {number}", seconds=60)
         assert sorted(at.values()) == [*range(len(LIFE)), len(LIFE)]
         await lasting.stop()
