@@ -5,7 +5,7 @@ Routing itself runs in this process (`an_instance`) or in others (`faults.instan
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -226,11 +226,11 @@ class Routed:
                     found += records
             return found
 
-    async def at_rest(self) -> bool:
-        """Everything is read and told, and no clock is due."""
+    async def at_rest(self, now: datetime | None = None) -> bool:
+        """Everything is read and told, and no clock is due, as of another time where one is given."""
         if sum(at.lag for at in await positions_of(self.backends.kafka) if at.group in GROUPS):
             return False
-        due = await self.database["cases"].count_documents({"next_due": {"$lte": datetime.now(UTC)}})
+        due = await self.database["cases"].count_documents({"next_due": {"$lte": now or datetime.now(UTC)}})
         return not due and not await self.database[OUTBOX].count_documents({"unsent": True})
 
 
@@ -282,6 +282,12 @@ def an_instance(backends: Backends, folder: Path) -> Service[Any]:
     )
     service: Service[Any] = create_app(settings).state.service
     return service
+
+
+def goes_by(service: Service[Any], clock: Callable[[], datetime]) -> None:
+    """This routing, which was not started, takes the time from here."""
+    for sees_the_time in (service.pipeline._engine, *service._workers):
+        sees_the_time._clock = clock  # type: ignore[union-attr]
 
 
 @asynccontextmanager

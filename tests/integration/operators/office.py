@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
-from routed import a_letter, activate, post, some_facts
+from routed import a_letter, activate, goes_by, post, some_facts
 from toy.trial import eventually
 
 from deploy.backends import Backends
@@ -96,9 +96,7 @@ class Office:
         """All three run meanwhile, and have done all there is to do when this ends."""
         self._mute.clear()
         self._services = {name: app.create_app().state.service for name, app in SERVICES.items()}
-        routing: Any = self._services["routing"]
-        for sees_the_time in (routing.pipeline._engine, *routing._workers):
-            sees_the_time._clock = self.now
+        goes_by(self._services["routing"], self.now)
         await asyncio.gather(*(service.pipeline.start() for service in self._services.values()))
         for service in self._services.values():
             await asyncio.gather(*(worker.start() for worker in service._workers))
