@@ -5,7 +5,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol
 
@@ -15,13 +15,14 @@ from fastapi_offline import FastAPIOffline
 
 from shared import logs, mongo
 from shared.asyncapi import asyncapi
+from shared.contracts import Event
 from shared.memory import settle
 from shared.migrations import Migration
 from shared.mongo import Database
 from shared.pipeline.decisions import Reaction, S, States
 from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.reading import Subscription
-from shared.pipeline.rewinding import LooseEnds
+from shared.pipeline.rewinding import LooseEnds, Repetition
 from shared.settings import ServiceSettings
 from shared.web.equipment import equip
 from shared.web.operators import operators_router
@@ -59,10 +60,12 @@ class Service(Generic[S]):
         subscriptions: Sequence[Subscription],
         migrations: Sequence[Migration] = (),
         adoptions: Sequence[Reaction[Any, S]] = (),
+        repetitions: Mapping[type[Event], Repetition[S]] | None = None,
         loose_ends: LooseEnds[S] | None = None,
     ) -> None:
-        """`adoptions` and `loose_ends` are for `wegweiser rewind` alone: what it takes over of what the service told
-        itself, and what it ends because nobody can know any more how it went.
+        """`adoptions`, `repetitions` and `loose_ends` are for `wegweiser rewind` alone: what it takes over of what the
+        service told itself, what it decides again because the service told it without having read anything, and what
+        it ends because nobody can know any more how it went.
         """
         self.name = name
         self.settings = settings
@@ -80,6 +83,7 @@ class Service(Generic[S]):
             subscriptions,
             migrations,
             adoptions,
+            repetitions,
             loose_ends,
         )
         self._workers: list[Worker] = []

@@ -21,7 +21,7 @@ from shared.topics import ServiceName
 from wegweiser.addresses import Bus, found, stop
 from wegweiser.bus import Cluster, ask, cluster, matching
 from wegweiser.service import not_started
-from wegweiser.spans import Span, merged
+from wegweiser.spans import Span, Understand, merged
 
 
 class ActiveGroupError(Exception):
@@ -113,15 +113,16 @@ async def read_again(
         stopped = partial(_require_stopped, kafka, pipeline.subscriptions)
         await stopped()
         rewinding = await pipeline.rewinding()
-        written = await _written(kafka, publishers, moment, rewinding)
+        written = await _written(kafka, publishers, moment)
         stretches = [
             stretch
             for subscription in pipeline.subscriptions
             for stretch in await _read(kafka, subscription, moment, rewinding)
         ]
         await rewinding.begin()
-        spans = [span for _, span in stretches]
-        taken_over = await _run(bootstrap, written, rewinding, pipeline.batch_records, stopped)
+        told = [span(rewinding.told) for span in written]
+        taken_over = await _run(bootstrap, told, rewinding, pipeline.batch_records, stopped)
+        spans = [*(span(rewinding.repeated) for span in written), *(span for _, span in stretches)]
         took_effect = await _run(bootstrap, spans, rewinding, pipeline.batch_records, stopped)
         ended = await rewinding.tie_loose_ends(pipeline.batch_records)
         difference = await rewinding.finish()
@@ -136,14 +137,12 @@ async def _require_stopped(kafka: Cluster, subscriptions: Sequence[Subscription]
             raise ActiveGroupError(group)
 
 
-async def _written(
-    kafka: Cluster, publishers: Collection[str], moment: datetime, rewinding: Rewinding[Any]
-) -> list[Span]:
+async def _written(kafka: Cluster, publishers: Collection[str], moment: datetime) -> list[Callable[[Understand], Span]]:
     contracts = [contract for contract in CONTRACTS if contract.publisher in publishers]
     topics = [topic for topic in await kafka.topics() if any(contract.belongs_on(topic) for contract in contracts)]
     partitions = await kafka.partitions(topics)
     since, ends = await kafka.first_since(partitions, _milliseconds(moment)), await kafka.ends(partitions)
-    return [Span(place, since[place], ends[place], ends[place], rewinding.told) for place in partitions]
+    return [partial(Span, place, since[place], ends[place], ends[place]) for place in partitions]
 
 
 async def _read(

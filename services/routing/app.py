@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from services.routing.agreement_store import MIGRATIONS as AGREEMENT_MIGRATIONS
 from services.routing.agreement_store import AgreementStore
 from services.routing.api import routing_routers
-from services.routing.clockwork import Clockwork, run_out
+from services.routing.clockwork import Clockwork, again
 from services.routing.handlers import SUBSCRIPTIONS, reactions
 from services.routing.repository import MIGRATIONS, RoutedCases
 from services.routing.settings import RoutingSettings
@@ -24,7 +24,7 @@ def create_app(settings: RoutingSettings | None = None) -> FastAPI:
         reactions=reactions(lambda: cases.situation),
         subscriptions=SUBSCRIPTIONS,
         migrations=(*AGREEMENT_MIGRATIONS, *MIGRATIONS),
-        loose_ends=run_out,
+        repetitions=again(lambda: cases.situation),
     )
     cases = cast(RoutedCases, service.states)
     service.employ(Clockwork(service.pipeline.handle, cases))

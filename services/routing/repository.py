@@ -47,12 +47,12 @@ DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A case with clocks that have run out, each named by its referral, kind and moment."""
+    """A case with a clock that has run out, and how far its events are numbered."""
 
     case_id: str
+    sequence: int
     correlation_id: str
     traceparent: str
-    clocks: tuple[str, ...]
 
 
 class RoutedCases:
@@ -114,12 +114,15 @@ class RoutedCases:
             return [self._capacities.decoded(document) async for document in found]
 
     async def due(self, now: datetime, at_most: int, *, but: Sequence[str] = ()) -> list[Due]:
-        """Cases with a clock that has run out, the longest due first; all of them where `at_most` is 0."""
-        wanted = {"correlation_id": 1, "traceparent": 1, "referrals.id": 1, "referrals.clock": 1}
+        """Cases with a clock that has run out, the longest due first."""
+        wanted = {"sequence": 1, "correlation_id": 1, "traceparent": 1}
         query = self._database[CASES].find({"next_due": {"$lte": now}, "_id": {"$nin": list(but)}}, wanted)
         async with translated():
             found = await query.sort("next_due", ASCENDING).limit(at_most).to_list(None)
-        return [_due(document, now) for document in found]
+        return [
+            Due(*(document[name] for name in ("_id", "sequence", "correlation_id", "traceparent")))
+            for document in found
+        ]
 
     async def explanations(self, case_id: str, referral_id: str) -> list[dict[str, Any]]:
         """Why a referral is where it is: one document when it was made, another when the office assigned it."""
@@ -203,12 +206,6 @@ class CaseDocuments(MongoStates[RoutedCase]):
         if state.state in (CaseState.SETTLED, CaseState.WITHDRAWN):
             found_by["kept_until"] = max(referral.since for referral in state.referrals) + KEPT
         return document | {name: value for name, value in found_by.items() if value}
-
-
-def _due(document: Mapping[str, Any], now: datetime) -> Due:
-    clocks = ((referral["id"], referral["clock"]) for referral in document["referrals"] if referral["clock"])
-    names = sorted(f"{id_}/{clock['kind']}/{clock['at'].isoformat()}" for id_, clock in clocks if clock["at"] <= now)
-    return Due(document["_id"], document["correlation_id"], document["traceparent"], tuple(names))
 
 
 def _document(why: Explanation) -> dict[str, Any]:

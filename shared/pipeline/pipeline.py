@@ -2,12 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic
 
 import structlog
 from aiokafka.structs import ConsumerRecord
 
+from shared.contracts import Event
 from shared.metrics import DUPLICATES
 from shared.migrations import Migration, migrate
 from shared.mongo import Database, UnavailableError, longest_transaction
@@ -18,7 +19,7 @@ from shared.pipeline.door import Door
 from shared.pipeline.engine import Engine
 from shared.pipeline.outbox import Publisher
 from shared.pipeline.reading import Reader, Subscription
-from shared.pipeline.rewinding import LooseEnds, Rewinding, is_unfinished
+from shared.pipeline.rewinding import LooseEnds, Repetition, Rewinding, is_unfinished
 from shared.pipeline.set_aside import DISCARDED, REPLAYED, SetAside, record_of
 from shared.settings import ServiceSettings
 
@@ -41,6 +42,7 @@ class Pipeline(Generic[S]):
         subscriptions: Sequence[Subscription],
         migrations: Sequence[Migration],
         adoptions: Sequence[Reaction[Any, S]] = (),
+        repetitions: Mapping[type[Event], Repetition[S]] | None = None,
         loose_ends: LooseEnds[S] | None = None,
     ) -> None:
         wire.install()
@@ -50,6 +52,7 @@ class Pipeline(Generic[S]):
         self._database = database
         self._states = states
         self._adoptions = adoptions
+        self._repetitions = repetitions or {}
         self._loose_ends = loose_ends
         self._migrations = (*engine.MIGRATIONS, *outbox.MIGRATIONS, *set_aside.MIGRATIONS, *migrations)
         self.after_batch: list[Callable[[], None]] = []
@@ -92,7 +95,13 @@ class Pipeline(Generic[S]):
         """What reads again in the place of this pipeline, which is not started meanwhile."""
         await migrate(self._database, self._migrations)
         return Rewinding(
-            self.service, self._database, self._states, dict(self._readers), self._adoptions, self._loose_ends
+            self.service,
+            self._database,
+            self._states,
+            dict(self._readers),
+            self._adoptions,
+            self._repetitions,
+            self._loose_ends,
         )
 
     async def handle(self, commands: Sequence[Command[S]]) -> list[Outcome[S]]:

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic
 from aiokafka.structs import ConsumerRecord
 from pymongo import ASCENDING
 
-from shared.contracts import BY_EVENT, CONTRACTS
+from shared.contracts import BY_EVENT, CONTRACTS, Event
 from shared.envelope import Cause, source_of
 from shared.mongo import Database, Session, UnavailableError, translated
 from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Reaction, Repeated, S, States
@@ -24,6 +24,9 @@ from shared.pipeline.set_aside import record_id
 
 LooseEnds = Callable[[Any], AsyncIterator[Command[S]]]
 """Given a service's repository, ends what was under way and may have happened without being told."""
+
+Repetition = Callable[[str, S | None, datetime], Decision[S]]
+"""What a service decided without having read anything, decided again: given its cause, the state and the moment."""
 
 _TAKEN_OVER: Final = "at"
 """What the engine notes on every mark. An adopted row carries it until a record leads to it again, or to the end."""
@@ -100,6 +103,7 @@ class Rewinding(Generic[S]):
         states: States[S],
         readers: Mapping[Subscription, Reader[S]],
         adoptions: Sequence[Reaction[Any, S]],
+        repetitions: Mapping[type[Event], Repetition[S]],
         loose_ends: LooseEnds[S] | None,
     ) -> None:
         self._source = source_of(service)
@@ -110,6 +114,7 @@ class Rewinding(Generic[S]):
         self._readers = readers
         self._adopter: Reader[S] = Reader("", adoptions, Subscription("", ""))  # takes nothing for its own
         self._adopted = [BY_EVENT[adoption.event].type for adoption in adoptions]
+        self._repetitions = {BY_EVENT[event].type: repetition for event, repetition in repetitions.items()}
         self._loose_ends = loose_ends
 
     async def begin(self) -> None:
@@ -139,6 +144,22 @@ class Rewinding(Generic[S]):
         cause = Cause(row["causation_id"], row["correlation_id"], row["traceparent"])
         fields = {name: value for name, value in row.items() if name != "_id"}
         return Command(row["stream"], cause, decide, marks=(Mark(OUTBOX, row["_id"], fields),))
+
+    async def repeated(self, records: Sequence[ConsumerRecord], _latest: datetime) -> list[Step[S]]:
+        """What the service declared in its repetitions among these records of its own, to be decided as of then."""
+        rows = [(record, row) for record in records if (row := row_told(record, self._source))]
+        rows = [(record, row) for record, row in rows if row["type"] in self._repetitions]
+        missing = await self._places([row["causation_id"] for _, row in rows])
+        return [
+            Step((row["time"], row["sequence"]), self._repeating(row), record.offset, _size(record), told=True)
+            for record, row in rows
+            if row["causation_id"] in missing
+        ]
+
+    def _repeating(self, row: Row) -> Command[S]:
+        repetition, cause_id, moment = self._repetitions[row["type"]], row["causation_id"], row["time"]
+        cause = Cause(cause_id, row["correlation_id"], row["traceparent"])
+        return Command(row["stream"], cause, lambda state, _now: repetition(cause_id, state, moment))
 
     async def read(
         self, subscription: Subscription, records: Sequence[ConsumerRecord], latest: datetime

@@ -1,4 +1,4 @@
-"""Instances of the toy service as processes that tests kill, freeze and wake."""
+"""Instances of a service as processes that tests kill, freeze and wake."""
 
 import asyncio
 import json
@@ -13,29 +13,31 @@ from typing import Any, Final
 
 from toy.trial import Trial, eventually
 
+from deploy.backends import Backends
 from deploy.embedded.daemon import tied
+from deploy.embedded.ports import free_ports
 
 ROOT: Final = Path(__file__).parents[2]
 
 
 class Instance:
-    """One process of the toy on a trial's topics and database."""
+    """One process."""
 
-    def __init__(self, trial: Trial, log: Path, *options: str) -> None:
+    def __init__(self, log: Path, module: str, *options: str, **environment: str) -> None:
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                tied([sys.executable, "-m", "toy.run", trial.names.service, trial.kafka, trial.mongo_url, *options]),
+                tied([sys.executable, "-m", module, *options]),
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+                env={**os.environ, **environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         self.pid = self._process.pid
 
-    async def ready(self, *, seconds: float = 120) -> "Instance":
-        """Wait until it belongs to its group."""
-        await eventually(lambda: self._said("partitions_assigned"), what="the assignment", seconds=seconds)
+    async def ready(self, *, event: str = "partitions_assigned", seconds: float = 120) -> "Instance":
+        """Wait until it belongs to its group, or says another event."""
+        await eventually(lambda: self._said(event), what=event, seconds=seconds)
         return self
 
     async def _said(self, event: str) -> bool:
@@ -101,17 +103,20 @@ def state_of(pid: int) -> str:
 
 
 class Instances:
-    """All processes of one trial."""
+    """All processes of one test. `said` are the first arguments of each, for the toy those that name its trial."""
 
-    def __init__(self, trial: Trial, logs: Path) -> None:
-        self._trial = trial
+    def __init__(self, logs: Path, module: str, *said: str, **environment: str) -> None:
         self._logs = logs
+        self._module = module
+        self._said = said
+        self._environment = environment
         self._all: list[Instance] = []
 
     def start(self, *options: str) -> Instance:
-        """One more instance."""
-        log = self._logs / f"{self._trial.names.service}-{len(list(self._logs.iterdir()))}.log"
-        instance = Instance(self._trial, log, *options)
+        """One more instance, which may listen on a port of its own."""
+        log = self._logs / f"{'-'.join((self._module, *self._said[:1]))}-{len(list(self._logs.iterdir()))}.log"
+        port = str(free_ports(1)[0])
+        instance = Instance(log, self._module, *self._said, *options, **self._environment, PORT=port)
         self._all.append(instance)
         return instance
 
@@ -123,8 +128,20 @@ class Instances:
 
 @asynccontextmanager
 async def instances_of(trial: Trial, logs: Path) -> AsyncIterator[Instances]:
-    """A place for instances, which are killed at the end."""
-    made = Instances(trial, logs)
+    """A place for instances of the toy, which are killed at the end."""
+    made = Instances(logs, "toy.run", trial.names.service, trial.kafka, trial.mongo_url)
+    try:
+        yield made
+    finally:
+        await made.kill()
+
+
+@asynccontextmanager
+async def instances_of_routing(backends: Backends, logs: Path) -> AsyncIterator[Instances]:
+    """A place for instances of routing, which are killed at the end."""
+    said = {"KAFKA_BOOTSTRAP": backends.kafka, "MONGO_URL": backends.mongo, "LOG_FORMAT": "json"}
+    token = str(logs / "service-token")
+    made = Instances(logs, "faults.routing_process", SERVICE_TOKEN_FILE=token, **said)
     try:
         yield made
     finally:

@@ -215,8 +215,7 @@ class Life(RuleBasedStateMachine):
     @rule(twice=st.booleans())
     def clocks_are_looked_at(self, twice: bool) -> None:
         case, now = self.world.case(self.case_id), self.world.now
-        over = tuple(f"{r.id}/{r.clock.kind}/{r.clock.at}" for r in case.referrals if r.clock and r.clock.at <= now)
-        step: Step = lambda looking: ticking(looking, Due(case.id, "", "", over))  # type: ignore[arg-type]  # noqa: E731
+        step: Step = lambda looking: ticking(looking, Due(case.id, case.sequence, "", ""))  # type: ignore[arg-type]  # noqa: E731
         due = [
             card for card in self.model.cards.values() if card.term and midnight_after(card.term[1]) <= now + A_MOMENT
         ]

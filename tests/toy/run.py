@@ -55,14 +55,16 @@ def interrupt(point: str, happen: Callable[[], None]) -> None:
 
     async def interrupted(*args: Any) -> Any:
         nonlocal calls
-        calls += 1
-        now = calls == _CALL.get(point, 2)
-        if now and point not in _AFTERWARDS:
-            happen()
+        if point not in _AFTERWARDS:
+            calls += 1
+            if calls == _CALL.get(point, 2):
+                happen()
         answer = await function(*args)
-        if now and point in _AFTERWARDS:
-            await asyncio.sleep(0.1)  # what was handed to the client goes out
-            happen()
+        if point in _AFTERWARDS:
+            calls += 1  # of those that went well
+            if calls == _CALL.get(point, 2):
+                await asyncio.sleep(0.1)  # what was handed to the client goes out
+                happen()
         return answer
 
     setattr(owner, name, interrupted)

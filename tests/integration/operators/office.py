@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -14,33 +14,29 @@ from typing import Any, Final
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
+from routed import a_letter, activate, goes_by, post, some_facts
 from toy.trial import eventually
 
 from deploy.backends import Backends
 from services.notify import app as notify_app
 from services.notify.letters import Mail
 from services.notify.persons import Person, PersonsUnavailableError
-from services.routing import agreement_store
 from services.routing import app as routing_app
 from services.routing.agreement_files import load_agreements
 from services.scheduling import app as scheduling_app
 from shared import mongo
-from shared.contracts import BY_EVENT, Event
+from shared.contracts import Event
 from shared.contracts.base import new_id
 from shared.contracts.codes import (
     AgeBand,
     Concern,
     DeclineReason,
-    LegalBasisKind,
     MessageOutcome,
-    Municipality,
-    Urgency,
     WithdrawalReason,
 )
-from shared.contracts.intake import CaseAmended, CaseFacts, CaseOpened, CaseWithdrawn, ConcernFacts, LegalBasis
+from shared.contracts.intake import CaseAmended, CaseFacts, CaseOpened, CaseWithdrawn, ConcernFacts
 from shared.contracts.partners import ReplyAccepted, ReplyDeclined
-from shared.envelope import headers_of, new_traceparent, source_of
-from shared.migrations import migrate
+from shared.pipeline.engine import utc_now
 from shared.service import Service
 from shared.topics import provision, topics_for
 from wegweiser.lag import positions_of
@@ -87,6 +83,8 @@ class Office:
         self.kafka = backends.kafka
         self.client = mongo.connect(backends.mongo)
         self.mailboxes = mailboxes
+        self.later = timedelta()
+        """How much later it is for routing than it is: clocks run out when this grows."""
         self._services: dict[str, Service[Any]] = {}
         self._mute: set[str] = set()
         self._producer = producer
@@ -98,7 +96,7 @@ class Office:
         """All three run meanwhile, and have done all there is to do when this ends."""
         self._mute.clear()
         self._services = {name: app.create_app().state.service for name, app in SERVICES.items()}
-        await self._activate_agreements()
+        goes_by(self._services["routing"], self.now)
         await asyncio.gather(*(service.pipeline.start() for service in self._services.values()))
         for service in self._services.values():
             await asyncio.gather(*(worker.start() for worker in service._workers))
@@ -111,11 +109,9 @@ class Office:
                 await service.pipeline.stop()
                 service.database.client.close()
 
-    async def _activate_agreements(self) -> None:
-        database = self._services["routing"].database
-        await migrate(database, agreement_store.MIGRATIONS)
-        for term in load_agreements(AGREEMENTS):
-            await agreement_store.AgreementStore(database).activate(term, datetime.now(UTC))
+    def now(self) -> datetime:
+        """The time as routing sees it."""
+        return utc_now() + self.later
 
     def mute(self, name: str) -> None:
         """This service tells nothing until it is started again."""
@@ -134,26 +130,14 @@ class Office:
         telling = SERVICES.keys() - self._mute
         unsent = [await self.client[name]["outbox"].count_documents({"unsent": True}) for name in telling]
         waiting = await self.client["notify"]["cases"].count_documents({"next_at": {"$exists": True}})
-        return not any(unsent) and (self.mailboxes.away or not waiting)
+        due = await self.client["routing"]["cases"].count_documents({"next_due": {"$lte": self.now()}})
+        return not any(unsent) and not due and (self.mailboxes.away or not waiting)
 
     # what happens to cases
 
     async def open_case(self) -> str:
         """Somebody is referred with one to three concerns."""
-        person = new_id()
-        codes = self._chance.sample(_CODES, self._chance.choice((1, 2, 3)))
-        facts = CaseFacts(
-            case_id=new_id(),
-            person_id=person,
-            received_at=datetime.now(UTC),
-            municipality=Municipality.HOFHEIM,
-            languages=("uk",),
-            urgency=Urgency.NORMAL,
-            legal_basis=LegalBasis(kind=LegalBasisKind.PUBLIC_TASK),
-            concerns=tuple(
-                ConcernFacts(concern_id=new_id(), code=code, person_id=person, age_band=AgeBand.ADULT) for code in codes
-            ),
-        )
+        facts = some_facts(*self._chance.sample(_CODES, self._chance.choice((1, 2, 3))))
         self._cases[facts.case_id] = facts
         await self._tell("intake", CaseOpened(**dict(facts)))
         return facts.case_id
@@ -175,7 +159,7 @@ class Office:
     async def something_happens(self) -> None:
         """To a random case."""
         offers = await self.offers()
-        match self._chance.randrange(8):
+        match self._chance.randrange(9):
             case 0 if self._cases:
                 case_id = self._chance.choice(sorted(self._cases))
                 del self._cases[case_id]
@@ -184,6 +168,8 @@ class Office:
                 await self._amend(self._chance.choice(sorted(self._cases)))
             case 2 | 3:
                 await self.open_case()
+            case 8:
+                self.later += timedelta(days=9)
             case number if offers:
                 await self.reply(self._chance.choice(offers), accept=number != 4)
 
@@ -203,24 +189,7 @@ class Office:
         await eventually(self.is_quiet, what="quiet", seconds=60, every=0.1)
 
     async def _tell(self, writer: str, event: Event, partner_id: str = "") -> None:
-        contract = BY_EVENT[type(event)]
-        id_ = new_id()
-        row = {
-            "_id": id_,
-            "type": contract.type,
-            "subject": contract.subject_of(event),
-            "time": datetime.now(UTC),
-            "sequence": 1,
-            "correlation_id": id_,
-            "causation_id": id_,
-            "traceparent": new_traceparent(),
-        }
-        await self._producer.send_and_wait(
-            contract.topic.format(partner_id=partner_id),
-            event.model_dump_json().encode(),
-            contract.subject_of(event).encode(),
-            headers=headers_of(row, source_of(writer)),
-        )
+        await post(self._producer, [a_letter(writer, event, partner_id)])
 
     # what is to be seen
 
@@ -280,6 +249,7 @@ async def an_office(
     await provision(backends.kafka, topics)
     async with AIOKafkaProducer(bootstrap_servers=backends.kafka) as producer:
         office = Office(backends, producer, mailboxes, Random(seed))
+        await activate(office.client["routing"], load_agreements(AGREEMENTS))
         yield office
     for service in ("intake", *SERVICES):
         await office.client.drop_database(service)

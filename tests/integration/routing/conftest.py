@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
+from routed import Routed, an_agreement, an_instance, routed, running
 from running_routing import Instance, NoPublisher, Routing
 
 from deploy.backends import Backends
@@ -53,6 +54,14 @@ async def routing(backends: Backends, tmp_path: Path) -> AsyncIterator[Routing]:
 def migrations() -> Sequence[Migration]:
     """What the database of a trial has besides the pipeline's own."""
     return MIGRATIONS
+
+
+@pytest.fixture(scope="module")
+async def live(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Routed]:
+    """Routing on real topics as well, one for all tests of a module, each with cases of its own."""
+    instance = an_instance(backends, tmp_path_factory.mktemp("routing"))
+    async with routed(backends, an_agreement()) as made, running(instance):
+        yield made
 
 
 async def _instance(database: Database, settings: RoutingSettings, stack: AsyncExitStack) -> Instance:
