@@ -157,12 +157,14 @@ class Life(RuleBasedStateMachine):
     # --- what may happen ---------------------------------------------------------------------------------------------
 
     @rule(data=st.data())
-    def a_partner_that_knows_its_way_replies(self, data: st.DataObject) -> None:
-        cards = [card for card in self.model.cards.values() if card.partner and card.state in FITTING]
-        if cards:
-            card = data.draw(st.sampled_from(cards))
-            assert card.partner is not None
-            self.reply(data, data.draw(st.sampled_from(FITTING[card.state])), card.partner, card.id)
+    def partners_reply_about_their_own(self, data: st.DataObject) -> None:
+        for _ in range(data.draw(st.integers(1, 4))):
+            cards = [card for card in self.model.cards.values() if card.partner and card.state in FITTING]
+            if cards:
+                card = data.draw(st.sampled_from(cards))
+                assert card.partner is not None
+                events = FITTING[card.state] if data.draw(st.integers(0, 3)) else sorted(REPLIES)
+                self.reply(data, data.draw(st.sampled_from(events)), card.partner, card.id)
 
     @rule(data=st.data(), event=st.sampled_from(sorted(REPLIES)), partner=partners)
     def somebody_replies(self, data: st.DataObject, event: str, partner: str) -> None:
