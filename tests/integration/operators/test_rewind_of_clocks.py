@@ -2,18 +2,25 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from routed import ALL_THREE, Routed, an_agreement, an_instance, goes_by, routed, running, said_by
+from routed import ALL_THREE, Routed, an_agreement, an_instance, goes_by, queue_of, routed, running, said_by
 from toy.backups import back_up, restore
 from toy.trial import eventually
 from typing_commands import Typed
 
 from deploy.backends import Backends
+from services.routing.domain.case import RoutedCase
+from services.routing.domain.placing import assigned, conclude
+from services.routing.domain.situation import Situation
+from shared.contracts.codes import Actor, Concern, HandOnReason
 from shared.contracts.codes import ReferralState as S
 from shared.contracts.partners import ReplyAccepted, ReplyStarted
+from shared.envelope import Cause
+from shared.pipeline.decisions import Command, Decision
 from shared.pipeline.engine import utc_now
 
 
@@ -83,6 +90,43 @@ async def test_what_clocks_did_since_the_backup_is_done_again_and_not_told_twice
 
     assert await known(routing) == states
     assert said_by(await routing.records()) == told
+
+
+async def test_what_the_office_decided_since_the_backup_is_named_and_not_done_again(
+    routing: Routed, typed: Typed, tmp_path: Path
+) -> None:
+    agreement = an_agreement()
+
+    def assign(seen: Situation, case: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
+        assert case is not None
+        [referral] = case.referrals
+        after, offer = assigned(case, referral, "alpha", agreement, seen, now, Actor.OFFICE, HandOnReason.OTHER)
+        return conclude(after, [offer], seen, "by-hand", now)
+
+    async with running(an_instance(routing.backends, tmp_path)):
+        [case_id] = await routing.open_cases(1, Concern.CHILDCARE)
+        await eventually(lambda: routing.all_stand([case_id], S.CLEARING), what="a task of the office")
+        await eventually(routing.at_rest, what="rest")
+    moment, backup = datetime.now(UTC).isoformat(), await back_up(routing.database)
+    office = an_instance(routing.backends, tmp_path)
+    async with running(office):
+        await office.pipeline.handle([Command(case_id, Cause.begin(), partial(assign, office.states.situation))])
+        [case] = await routing.all_stand([case_id], S.OFFERED)
+        await routing.reply("alpha", ReplyAccepted(referral_id=case.referrals[0].id))
+        await eventually(lambda: routing.all_stand([case_id], S.ACCEPTED), what="the acceptance")
+        await eventually(routing.at_rest, what="rest")
+
+    await restore(routing.database, backup)
+    said = await typed("rewind", "routing", "--to", moment)
+
+    assert said.exit_code == 0, said.output
+    for type_ in ("referral.offered", "referral.accepted"):
+        assert f"1 × de.integrationsbuero.{type_}.v1, one of them about {case_id}" in said.stdout
+    assert await routing.all_stand([case_id], S.CLEARING)
+    async with running(an_instance(routing.backends, tmp_path)):
+        await eventually(routing.at_rest, what="rest")
+    told = sorted(type_ for type_, _ in said_by(await routing.records(queue_of("alpha"))).values())
+    assert told == ["referral.accepted", "referral.offered", "reply.rejected"]
 
 
 async def known(routing: Routed) -> dict[str, Any]:

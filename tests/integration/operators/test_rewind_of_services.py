@@ -14,6 +14,7 @@ from deploy.backends import Backends
 from shared.mongo import UnavailableError
 from shared.pipeline.rewinding import Rewinding
 
+OVERDUE = "de.integrationsbuero.referral.overdue.v1"
 SETTLED = "de.integrationsbuero.message.settled.v1"
 SEED = 11
 
@@ -53,6 +54,7 @@ async def test_cases_travel_on_as_if_nothing_had_been_lost(office: Office, typed
     states, slots, told = await office.states(), await office.slots(), await office.told()
     mails = len(office.mailboxes.mails)
     assert mails
+    assert told[OVERDUE]
 
     for service in order.sample(sorted(SERVICES), len(SERVICES)):
         said = await brought_back(office, typed, service, backups[service])
