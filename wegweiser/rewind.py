@@ -122,7 +122,9 @@ async def read_again(
         await rewinding.begin()
         told = [span(rewinding.told) for span in written]
         taken_over = await _run(bootstrap, told, rewinding, pipeline.batch_records, stopped)
-        spans = [*(span(rewinding.repeated) for span in written), *(span for _, span in stretches)]
+        spans = [span for _, span in stretches]
+        if rewinding.repeats:
+            spans += [span(rewinding.repeated) for span in written]
         took_effect = await _run(bootstrap, spans, rewinding, pipeline.batch_records, stopped)
         ended = await rewinding.tie_loose_ends(pipeline.batch_records)
         difference = await rewinding.finish()

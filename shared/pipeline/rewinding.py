@@ -145,6 +145,11 @@ class Rewinding(Generic[S]):
         fields = {name: value for name, value in row.items() if name != "_id"}
         return Command(row["stream"], cause, decide, marks=(Mark(OUTBOX, row["_id"], fields),))
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the service declared repetitions."""
+        return bool(self._repetitions)
+
     async def repeated(self, records: Sequence[ConsumerRecord], _latest: datetime) -> list[Step[S]]:
         """What the service declared in its repetitions among these records of its own, to be decided as of then."""
         rows = [(record, row) for record in records if (row := row_told(record, self._source))]
