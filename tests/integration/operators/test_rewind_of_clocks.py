@@ -13,8 +13,9 @@ from toy.trial import eventually
 from typing_commands import Typed
 
 from deploy.backends import Backends
+from services.routing.domain.assigning import assigned
 from services.routing.domain.case import RoutedCase
-from services.routing.domain.placing import assigned, conclude
+from services.routing.domain.placing import conclude
 from services.routing.domain.situation import Situation
 from shared.contracts.codes import Actor, Concern, HandOnReason
 from shared.contracts.codes import ReferralState as S
