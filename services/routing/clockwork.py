@@ -35,7 +35,7 @@ Handle = Callable[[Sequence[Command[Any]]], Awaitable[list[Outcome[Any]]]]
 class Clockwork:
     """One a process."""
 
-    EVERY: Final = 1.0
+    EVERY: Final = 2.0
     """Seconds between two looks while nothing is due."""
     AT_ONCE: Final = 100
     """Cases in a transaction: few enough that an offer waits for one of them only a moment."""
