@@ -33,6 +33,7 @@ FileOrFolder = Annotated[Path, typer.Argument(exists=True, help="a term as a TOM
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="the table for a document")]
 
+_YEARS: Final = range(2000, 2076)
 _DAY: Final = "%Y-%m-%d"
 _COVERAGE: Final = ("field", "ages", "who", "only", "rule")
 _CHANGES: Final = ("what", "before", "after")
@@ -102,6 +103,8 @@ def simulate(
         term = load_agreement(file)
     if errors := errors_of(findings_in(term.model_copy(update={"replaces": None}), (), local_day(datetime.now(UTC)))):
         stop("\n".join((f"{file} cannot be tried out:", *(f"  {error}" for error in errors))), code=1)
+    if first.year < _YEARS[0] or last.year > _YEARS[-1]:
+        stop(f"--from and --to are days of the years {_YEARS[0]} to {_YEARS[-1]}", code=1)
     if last < first:
         stop(f"--to {last.date()} lies before --from {first.date()}", code=1)
     try:
@@ -133,7 +136,7 @@ def _chosen(place: Path) -> list[Agreement]:
 
 
 def _others(file: Path) -> Iterator[Path]:
-    return (other for other in sorted(file.parent.glob("*.toml")) if not other.samefile(file))
+    return (other for other in sorted(file.parent.glob("????-??-??.toml")) if not other.samefile(file))
 
 
 def _in_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -38,7 +38,7 @@ def tables(outcome: Outcome) -> Iterator[str]:
 
 def write_csv(outcome: Outcome, file: Path) -> None:
     """The same, a line for each pair of figures; raises `OSError`."""
-    with file.open("w", encoding="utf-8", newline="") as target:
+    with file.open("w", encoding="utf-8-sig", newline="") as target:
         writer = csv.writer(target)
         writer.writerow(_FILE_HEAD)
         for who, cases, cases_then, more, concerns, concerns_then, more_concerns in _shares(outcome):

@@ -17,6 +17,7 @@ from shared.contracts.routing import (
     CoverageGapFound,
     PartnerEvent,
     ReferralAccepted,
+    ReferralAmended,
     ReferralClosedUnmet,
     ReferralDeclined,
     ReferralHeld,
@@ -88,6 +89,8 @@ def sentence(event: Event) -> str:
             return f"{event.partner_id} is told of the appointment on {_local(event.starts_at)}"
         case ReferralWithdrawn():
             return f"{event.partner_id} is told that the case was withdrawn {plain(event.reason)}"
+        case ReferralAmended():
+            return f"{event.partner_id} keeps {_counted(len(event.concerns), 'concern')} of the referral"
         case PartnerEvent():
             return f"{event.partner_id}: {_plainly(event)}"
         case ReplyRejected():

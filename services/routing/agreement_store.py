@@ -8,6 +8,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
+from pydantic import ValidationError
 from pymongo import ASCENDING, DESCENDING
 
 from services.routing.domain.agreement import Agreement, Agreements
@@ -15,7 +16,7 @@ from services.routing.domain.agreement_check import Finding, Severity, check, er
 from shared.contracts.base import AgreementVersion
 from shared.days import local_day
 from shared.migrations import Migration, ensure_collection
-from shared.mongo import Database, KeyTakenError, translated
+from shared.mongo import Database, KeyTakenError, UnavailableError, translated
 
 AGREEMENTS: Final = "agreements"
 _ATTEMPTS: Final = 5
@@ -136,7 +137,10 @@ def _in_json(value: object) -> object:
 
 
 def _decoded(document: dict[str, Any]) -> Activated:
-    agreement = Agreement.model_validate_json(document["agreement"])
+    try:
+        agreement = Agreement.model_validate_json(document["agreement"], extra="ignore")
+    except ValidationError:  # a newer version wrote it: what needs it waits, and is not set aside
+        raise UnavailableError(f"the agreement {document['_id']} cannot be read by this version") from None
     return Activated(agreement, document["digest"], document["activated_at"].astimezone(UTC))
 
 

@@ -21,6 +21,7 @@ from shared.contracts.codes import CaseState
 from shared.days import local_day
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, Session, translated
+from shared.pipeline.engine import utc_now
 from shared.pipeline.outbox import OUTBOX
 from shared.pipeline.states import MongoStates
 
@@ -41,6 +42,7 @@ _OF_A_STEP: Final = {
 }
 """Of an appointment its contents are needed as well."""
 _EXPLANATION: Final = TypeAdapter(Explanation)
+_LONGEST_REPORT: Final = 367 * 24 * 60 * 60
 DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
 """What is written beside a case to find it by, and is not read back."""
 
@@ -96,10 +98,10 @@ class RoutedCases:
         if explained := [_document(why) for case in cases for why in case.explained]:
             await self._database[EXPLANATIONS].insert_many(explained, ordered=False, session=session)
         places = self._database[TAKEN_PLACES]
-        if taken := [_place(report, referral) for case in cases for report, referral in case.taken]:
+        if taken := [_place(*place, at=utc_now()) for case in cases for place in case.taken]:
             await places.insert_many(taken, ordered=False, session=session)
         ended = [r.id for case in cases for r in case.referrals if r.partner_id and not r.is_open]
-        if ended and self.surroundings.counts_places:
+        if ended:
             await places.delete_many({"referral_id": {"$in": ended}}, session=session)
 
     async def get(self, id_: str) -> RoutedCase | None:
@@ -171,6 +173,7 @@ class RoutedCases:
             for document in over:
                 within = {"$gte": f"{document['_id']}/", "$lt": f"{document['_id']}0"}
                 await self._database[EXPLANATIONS].delete_many({"_id": within})
+                await self._database[OUTBOX].delete_many({"stream": document["_id"], "unsent": {"$exists": False}})
                 await cases.delete_one({"_id": document["_id"], "version": document["version"]})
         return len(over)
 
@@ -212,8 +215,8 @@ def _document(why: Explanation) -> dict[str, Any]:
     return {"_id": f"{why.case_id}/{why.referral_id}/{why.at.isoformat()}", **_EXPLANATION.dump_python(why)}
 
 
-def _place(report: str, referral_id: str) -> dict[str, str]:
-    return {"_id": f"{report}/{referral_id}", "report": report, "referral_id": referral_id}
+def _place(report: str, referral_id: str, *, at: datetime) -> dict[str, Any]:
+    return {"_id": f"{report}/{referral_id}", "report": report, "referral_id": referral_id, "at": at}
 
 
 async def _create(database: Database) -> None:
@@ -230,6 +233,7 @@ async def _create_for_the_whole_life(database: Database) -> None:
     await cases.create_index([("open_with", ASCENDING)])
     await cases.create_index([("facts.received_at", ASCENDING)])
     await database[TAKEN_PLACES].create_index([("report", ASCENDING)])
+    await database[TAKEN_PLACES].create_index([("at", ASCENDING)], expireAfterSeconds=_LONGEST_REPORT)
     await database[TAKEN_PLACES].create_index([("referral_id", ASCENDING)])
 
 

@@ -3,8 +3,12 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+import structlog
+from pydantic import ValidationError
 
 from services.routing.domain.agreement import Agreements, Turn
 from services.routing.domain.capacity import PartnerCapacity
@@ -12,6 +16,8 @@ from services.routing.domain.situation import Situation
 from shared.mongo import Database
 from shared.pipeline.engine import utc_now
 from shared.pipeline.states import MongoStates
+
+log = structlog.get_logger()
 
 CASES: Final = "cases"
 CAPACITIES: Final = "capacities"
@@ -40,6 +46,8 @@ class Surroundings:
         self._seen_at: float | None = None
         self._reports: list[PartnerCapacity] = []
         self._loads: dict[str, int] = {}
+        self._asked: Counter[str] = Counter()
+        """Who was asked since the loads were read."""
         self.situation = Situation(Agreements())
 
     @property
@@ -57,7 +65,7 @@ class Surroundings:
         agreements = self.situation.agreements
         if self._seen_at is None or tick - self._seen_at > _FRESH or not agreements.terms:
             agreements, self._reports = await asyncio.gather(self._agreements.all(), self._valid_reports(now))
-            self._loads = await self._loads_of(agreements)
+            self._loads, self._asked = await self._loads_of(agreements), Counter()
             self._seen_at = tick
         used = await self._used_places()
         rooms = {
@@ -65,11 +73,19 @@ class Surroundings:
             for report in self._reports
             if report.expires_at > now
         }
-        self.situation = Situation(agreements, rooms, self._loads)
+        self.situation = Situation(agreements, rooms, self._loads, self._asked)
 
     async def _valid_reports(self, now: datetime) -> list[PartnerCapacity]:
         found = self._database[CAPACITIES].find({"expires_at": {"$gt": now}})
-        return [self._capacities.decoded(document) async for document in found]
+        return [report async for document in found if (report := self._readable(document))]
+
+    def _readable(self, document: Mapping[str, Any]) -> PartnerCapacity | None:
+        """The report; None where a newer version wrote something this one does not know: nobody waits for it."""
+        try:
+            return self._capacities.decoded(document)
+        except ValidationError:
+            log.warning("capacity_unreadable", id=document["_id"])
+            return None
 
     async def _used_places(self) -> Counter[str]:
         if not self.counts_places:

@@ -68,6 +68,7 @@ CONTRACTS: Final[tuple[Contract, ...]] = (
             routing.ReferralCompleted: "referral.completed",
             routing.ReferralFailed: "referral.failed",
             routing.ReferralReopened: "referral.reopened",
+            routing.ReferralAmended: "referral.amended",
             routing.ReferralWithdrawn: "referral.withdrawn",
             routing.ReferralCancelled: "referral.cancelled",
         },

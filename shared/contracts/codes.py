@@ -249,8 +249,9 @@ class UnplacedReason(StrEnum):
 class RejectionReason(StrEnum):
     """What was wrong with a partner's reply. Unknown and foreign referrals get the same answer.
 
-    `too_late` answers a reopening. `target_not_possible` answers a hand-on and says no more: what a person wished or
-    whom the office asked is not for the partner to know. `from_the_future` is a time or a date too far ahead.
+    `too_late` answers a reopening, `too_often` a question after as many as the agreement lets a partner ask.
+    `target_not_possible` answers a hand-on and says no more: what a person wished or whom the office asked is not for
+    the partner to know. `from_the_future` is a time or a date too far ahead.
     """
 
     UNREADABLE = "unreadable"
@@ -259,6 +260,7 @@ class RejectionReason(StrEnum):
     UNKNOWN_REFERRAL = "unknown_referral"
     WRONG_STATE = "wrong_state"
     TOO_LATE = "too_late"
+    TOO_OFTEN = "too_often"
     FROM_THE_FUTURE = "from_the_future"
     NOT_IN_AGREEMENT = "not_in_agreement"
     TARGET_NOT_POSSIBLE = "target_not_possible"

@@ -53,6 +53,10 @@ PARTNER_TOPIC = "partner.{partner_id}.referrals.v1"
 ALERTS = "routing.alerts.v1"
 
 
+MOST_STANDINGS = 200
+"""Referrals of a case that an event of it may hold; four times as many as a case has concerns."""
+
+
 class Standing(Facts):
     """Where one referral of a case stands; without a partner it is with the office.
 
@@ -75,7 +79,7 @@ class CaseProgressed(Event):
 
     case_id: CaseId
     state: CaseState = CaseState.OPEN
-    standings: Annotated[tuple[Standing, ...], Field(max_length=200)]
+    standings: Annotated[tuple[Standing, ...], Field(max_length=MOST_STANDINGS)]
 
 
 class ReferralUnplaced(Event):
@@ -281,6 +285,12 @@ class ReferralFailed(PartnerEvent):
 
 class ReferralReopened(PartnerEvent):
     """The service is taken up again."""
+
+
+class ReferralAmended(PartnerEvent):
+    """The partner may no longer have some of the concerns, or the sender dropped them; these remain."""
+
+    concerns: Annotated[tuple[ConcernId, ...], Field(min_length=1)]
 
 
 class ReferralWithdrawn(PartnerEvent):

@@ -45,7 +45,7 @@ TAKERS: Final = {
 }
 HAND_ON: Final = {"housing_search": ("caritas", "vhs"), "debt": ("awo",)}
 RESPONSE: Final = {"housing_search": 1}
-CLARIFICATION, REVIEW, REOPENING, CAPACITY = 5, 20, 90, 14
+CLARIFICATION, REVIEW, REOPENING, CAPACITY, QUESTIONS = 5, 20, 90, 14, 3
 
 
 def day_of(moment: datetime) -> date:
@@ -86,6 +86,7 @@ class Card:
     booking: str | None = None
     reopen_until: date | None = None
     by_hand: bool = False
+    questions: int = 0
 
 
 @dataclass
@@ -216,6 +217,7 @@ class Model:
             return Expected(reason)
         closed = PARTNERS[by].closed
         if event == "clarification.requested":
+            card.questions += 1
             if card.term:
                 kind, last = card.term
                 days = (last - today).days + 1
@@ -231,6 +233,8 @@ class Model:
         return Expected(told=Counter({(EVENT_OF[event], card.id): 1}))
 
     def _stands_against(self, event: str, card: Card, today: date, now: datetime, said: dict[str, Any]) -> str | None:
+        if event == "clarification.requested" and card.questions >= QUESTIONS:
+            return "too_often"
         if event == "service.paused" and said["review_on"] < today:
             return "in_the_past"
         if event == "service.paused" and said["review_on"] > today + timedelta(days=366):
@@ -313,6 +317,8 @@ class Model:
             left = [concern for concern in self.concerns if concern in card.concerns]
             left = [concern for concern in left if self._stays(card, concern, left[0], now)]
             if left:
+                if card.partner and card.concerns != tuple(left):
+                    told["ReferralAmended", card.id] += 1
                 card.concerns = tuple(left)
             else:
                 told.update(self._end(card, "referral.cancelled"))
@@ -323,7 +329,7 @@ class Model:
             return self._may_have(card.partner, [concern])
         if card.state == "held":
             return self.waits_for(concern) == self.waits_for(first)
-        return card.unplaced != "no_legal_basis" or self.allowed(concern, now) == {"no_legal_basis"}
+        return card.unplaced == "office_task" or self.allowed(concern, now) == {card.unplaced}
 
     def _end(self, card: Card, event: str) -> Counter[tuple[str, str]]:
         card.state = TABLE[event][1]
@@ -373,7 +379,7 @@ class Model:
         today = day_of(now)
         if said.partner_id != partner:
             return Expected("invalid")
-        if partner not in TAKERS.get(said.code.value, ()):
+        if partner not in (*TAKERS.get(said.code.value, ()), *HAND_ON.get(said.code.value, ())):
             return Expected("not_in_agreement")
         last = said.valid_until or today + timedelta(days=CAPACITY)
         if last < today:

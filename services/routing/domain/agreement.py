@@ -19,6 +19,9 @@ from shared.contracts.codes import AgeBand, Concern, Municipality, Need, SubTopi
 OFFICE: Final = "office"
 """The taker that is no partner: the office's own front desk."""
 
+BY_HAND: Final = "by-hand"
+"""In the place of a rule, for an offer that no rule made: the office or a partner named the taker."""
+
 Basis = Literal["source", "reading", "assumption"]
 Text = Annotated[str, Field(min_length=1)]
 Days = Annotated[int, Field(ge=1, le=60)]
@@ -70,6 +73,8 @@ class Closure(_Entry):
     def _in_order(self) -> Self:
         if self.last < self.first:
             raise ValueError("last: lies before first")
+        if self.last - self.first > timedelta(days=366):
+            raise ValueError("last: more than a year after first")
         return self
 
     def __str__(self) -> str:
@@ -170,12 +175,14 @@ class Candidates:
 
 
 class Clocks(_Entry):
-    """Terms that are the same for all partners. Working days, except the days of `reopening` and `capacity`."""
+    """Terms that are the same for all partners. Working days, except the days of `reopening` and `capacity`;
+    `questions` is how often a partner may ask back about one referral."""
 
     clarification: Days = 5
     review: Days = 20
     reopening: Annotated[int, Field(ge=1, le=366)] = 90
     capacity: Annotated[int, Field(ge=1, le=366)] = 14
+    questions: Annotated[int, Field(ge=0, le=20)] = 3
 
 
 class Agreement(_Entry):
@@ -249,7 +256,7 @@ def _sorted_out(rules: Iterable[Rule], age: AgeBand, town: Municipality) -> Cand
 
 @dataclass(frozen=True, slots=True)
 class Agreements:
-    """All terms. Where one replaces another before its end, the later one counts from its first day."""
+    """All terms. Where one replaces another before its end, that one is over on the later one's first day, for good."""
 
     terms: tuple[Agreement, ...] = ()
     _by_day: dict[date, Agreement | None] = field(default_factory=dict, compare=False, repr=False)
@@ -257,8 +264,9 @@ class Agreements:
     def in_force(self, on: date) -> Agreement | None:
         """The term that was valid on that day in the district."""
         if on not in self._by_day:
-            valid = [term for term in self.terms if term.valid_from <= on <= term.valid_to]
-            self._by_day[on] = max(valid, key=lambda term: term.valid_from, default=None)
+            over = {term.replaces for term in self.terms if term.valid_from <= on}
+            valid = (t for t in self.terms if t.valid_from <= on <= t.valid_to and t.version not in over)
+            self._by_day[on] = next(valid, None)
         return self._by_day[on]
 
     def __iter__(self) -> Iterator[Agreement]:

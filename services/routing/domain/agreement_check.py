@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import combinations
 from typing import Final
 
-from services.routing.domain.agreement import OFFICE, Agreement, Rule
+from services.routing.domain.agreement import BY_HAND, OFFICE, Agreement, Rule
 from services.routing.domain.needs import Area, Needs, listed
 from shared.contracts.base import PartnerId
 from shared.contracts.codes import Concern
@@ -93,6 +93,8 @@ def _in_partners(agreement: Agreement) -> Iterator[Finding]:
     ids = [partner.id for partner in agreement.partners]
     for id_ in _repeated(ids):
         yield _error(f"partners: {id_}", "the id is used twice")
+    if BY_HAND in (rule.id for rule in agreement.rules):
+        yield _error(f"rules: {BY_HAND}", "the id is that of offers without a rule")
     if OFFICE in ids:
         yield _error(f"partners: {OFFICE}", "the id is that of the front desk, which is no partner")
 

@@ -2,10 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
 from services.routing.domain import partner_queue
-from services.routing.domain.agreement import Agreement
+from services.routing.domain.agreement import BY_HAND, Agreement
 from services.routing.domain.case import Referral, RoutedCase
 from services.routing.domain.clocks import response_clock
 from services.routing.domain.explanation import ConcernSeen, TakerSeen, TakerVerdict
@@ -17,9 +16,6 @@ from shared.contracts import Event
 from shared.contracts.base import PartnerId, derived_id
 from shared.contracts.codes import Actor, ReferralState, UnplacedReason
 from shared.contracts.partners import ReplyHandedOn
-
-BY_HAND: Final = "by-hand"
-"""The rule of an offer that no rule made: the office or a partner named the taker."""
 
 
 def stands_against(

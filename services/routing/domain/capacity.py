@@ -45,7 +45,9 @@ def note_capacity(
     agreement = situation.agreements.in_force(today)
     if said.partner_id != received.partner_id:
         return refused(received, RejectionReason.INVALID)
-    if agreement is None or not any(said.partner_id in r.takers and said.code in r.fields for r in agreement.rules):
+    if agreement is None or not any(
+        said.partner_id in (*rule.takers, *rule.hand_on_to) and said.code in rule.fields for rule in agreement.rules
+    ):
         return refused(received, RejectionReason.NOT_IN_AGREEMENT)
     last = said.valid_until or today + timedelta(days=agreement.clocks.capacity)
     if last < today:

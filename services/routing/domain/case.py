@@ -1,6 +1,7 @@
 """What routing knows of a case: its coded facts and its referrals."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
@@ -22,7 +23,7 @@ from shared.contracts.base import (
 )
 from shared.contracts.codes import Actor, CaseState, ReferralState, ServiceOutcome, UnplacedReason, WithdrawalReason
 from shared.contracts.intake import CaseFacts, ConcernFacts
-from shared.contracts.routing import CaseProgressed, Standing
+from shared.contracts.routing import MOST_STANDINGS, CaseProgressed, Standing
 from shared.days import end_of, local_day
 from shared.pipeline.decisions import Aggregate, Kept
 
@@ -94,6 +95,7 @@ class Referral(Kept):
     waiting: Waiting | None = None
     outcome: ServiceOutcome | None = None
     reopen_until: IsoDay | None = None
+    questions: int = 0
     claimed_by: str | None = None
 
     @property
@@ -190,8 +192,18 @@ class RoutedCase(Aggregate):
     @property
     def progress(self) -> CaseProgressed:
         """Where all referrals stand."""
-        standings = tuple(referral.standing for referral in self.referrals)
+        standings = tuple(referral.standing for referral in self._told)
         return CaseProgressed(case_id=self.id, state=self.state, standings=standings)
+
+    @property
+    def _told(self) -> Sequence[Referral]:
+        """The referrals, less the oldest that others have followed where they are more than an event may hold."""
+        surplus = len(self.referrals) - MOST_STANDINGS
+        if surplus <= 0:
+            return self.referrals
+        last = {referral.id for c in self.facts.concerns if (referral := self.latest(c.concern_id))}
+        dropped = [referral.id for referral in self.referrals if referral.id not in last][:surplus]
+        return [referral for referral in self.referrals if referral.id not in dropped]
 
     @property
     def open_referrals(self) -> tuple[Referral, ...]:
@@ -230,12 +242,10 @@ class RoutedCase(Aggregate):
         """The concerns this one has to wait for. In a loop, which intake refuses, nobody waits."""
         if not concern.after:
             return ()
-        known = {other.concern_id: other for other in self.facts.concerns}
-        return tuple(
-            id_
-            for id_ in concern.after
-            if id_ in known and not self.is_settled(id_) and not _leads_to(concern.concern_id, known[id_], known)
+        known = {other.concern_id for other in self.facts.concerns} - _waiting_for(
+            concern.concern_id, self.facts.concerns
         )
+        return tuple(id_ for id_ in concern.after if id_ in known and not self.is_settled(id_))
 
     def concerns_of(self, referral: Referral) -> tuple[ConcernFacts, ...]:
         """What is known of the concerns of this referral."""
@@ -255,14 +265,16 @@ class RoutedCase(Aggregate):
         return self.model_copy(update={"referrals": tuple(referrals.values())})
 
 
-def _leads_to(target: ConcernId, concern: ConcernFacts, known: dict[ConcernId, ConcernFacts]) -> bool:
-    """Whether what `concern` waits for comes back to `target`."""
-    seen: set[ConcernId] = set()
-    ahead = [concern]
+def _waiting_for(target: ConcernId, concerns: Iterable[ConcernFacts]) -> set[ConcernId]:
+    """The concerns that wait for this one, themselves or by way of others."""
+    before: dict[ConcernId, list[ConcernId]] = defaultdict(list)
+    for concern in concerns:
+        for id_ in concern.after:
+            before[id_].append(concern.concern_id)
+    found: set[ConcernId] = set()
+    ahead = [target]
     while ahead:
-        current = ahead.pop()
-        if target in current.after:
-            return True
-        seen.add(current.concern_id)
-        ahead += [known[id_] for id_ in current.after if id_ in known and id_ not in seen]
-    return False
+        new = [id_ for id_ in before[ahead.pop()] if id_ not in found]
+        found.update(new)
+        ahead += new
+    return found

@@ -25,7 +25,7 @@ from shared.contracts.codes import Actor, AssignmentReason, ClosingReason, Refer
 from shared.contracts.routing import ReferralClosedUnmet
 from shared.pipeline.decisions import Decision
 
-StaffId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,100}$")]
+StaffId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
 
 
 class _Said(BaseModel):

@@ -45,18 +45,21 @@ def amend(
 ) -> Decision[RoutedCase]:
     """Take over the corrected facts, then place what is in nobody's hands any more, or not yet.
 
-    A referral is cancelled when nothing of it may stay where it is; a partner that keeps some of its concerns is not
-    told of those it lost.
+    A referral is cancelled when nothing of it may stay where it is; a partner that keeps some of its concerns is told
+    which.
     """
     if known and known.withdrawn:
         return NOTHING
     amended = _new_case(received.event)
     case = known.model_copy(update={"facts": amended.facts}) if known else amended
     changed = [_after_amendment(case, referral, situation, now) for referral in case.open_referrals]
+    before = {referral.id: referral.concerns for referral in case.open_referrals}
     told = [
-        partner_queue.taken_back(case, referral, WithdrawalReason.BY_SENDER)
+        partner_queue.amended(case, referral)
+        if referral.is_open
+        else partner_queue.taken_back(case, referral, WithdrawalReason.BY_SENDER)
         for referral in changed
-        if referral.partner_id and not referral.is_open
+        if referral.partner_id and not (referral.is_open and referral.concerns == before[referral.id])
     ]
     return conclude(case.with_referrals(changed), told, situation, received.cause.id, now)
 
@@ -150,20 +153,20 @@ def _may_stay(case: RoutedCase, referral: Referral, concern: ConcernFacts, situa
     """Whether a concern stays in the hands it is in.
 
     A partner gives it back when the legal basis no longer covers it, a consent withdrawn for instance, or when it is no
-    longer wanted; the office when it waited for a legal basis and one has come. What is held stays together only while
-    it waits for the same.
+    longer wanted; the office when what stood against a partner is gone and nobody has claimed the task. What is held
+    stays together only while it waits for the same.
     """
     if referral.partner_id:
         wanted = referral.partner_id not in case.facts.excluded_partners
         return wanted and covers(case.facts.legal_basis, concern.concern_id, referral.partner_id, case.day)
     if referral.state is ReferralState.HELD:
         return case.awaited(concern) == case.awaited(case.concerns_of(referral)[0])
-    if referral.unplaced is not UnplacedReason.NO_LEGAL_BASIS:
+    if referral.claimed_by or referral.unplaced is UnplacedReason.OFFICE_TASK:
         return True
     agreement = situation.agreements.in_force(case.day)
     asked = case.asked(concern.concern_id)
     placed = place(concern, case.facts, asked, agreement, case.day, situation)
-    return placed.destination.unplaced is UnplacedReason.NO_LEGAL_BASIS
+    return placed.destination.unplaced is referral.unplaced
 
 
 def _booked(known: RoutedCase | None, referral_id: str, appointment_id: str) -> Referral | None:

@@ -17,6 +17,7 @@ def notices_due(agreements: Agreements, now: datetime) -> list[AgreementEnding]:
     for term in agreements:
         left = (term.valid_to - today).days + 1
         reached = [days for days in (*term.notice, 0) if left <= days]
-        if reached and agreements.in_force(term.valid_to + timedelta(days=1)) is None:
+        lasts = agreements.in_force(term.valid_to) is term
+        if reached and lasts and agreements.in_force(term.valid_to + timedelta(days=1)) is None:
             due.append(AgreementEnding(agreement=term.version, valid_to=term.valid_to, days_left=min(reached)))
     return due

@@ -33,6 +33,7 @@ from shared.contracts.routing import (
     ClarificationRequested,
     OfferedConcern,
     ReferralAccepted,
+    ReferralAmended,
     ReferralCancelled,
     ReferralCompleted,
     ReferralDeclined,
@@ -199,6 +200,11 @@ def failed(case: RoutedCase, referral: Referral, reason: FailureReason, reopen_u
 def reopened(case: RoutedCase, referral: Referral) -> ReferralReopened:
     """The service is taken up again."""
     return ReferralReopened(**_names(case, referral))
+
+
+def amended(case: RoutedCase, referral: Referral) -> ReferralAmended:
+    """Some of its concerns are no longer the partner's."""
+    return ReferralAmended(**_names(case, referral), concerns=referral.concerns)
 
 
 def taken_back(case: RoutedCase, referral: Referral, reason: WithdrawalReason) -> Event:

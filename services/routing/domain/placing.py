@@ -157,7 +157,7 @@ class _Maker:
     ) -> Referral:
         """Its id follows from what caused it, so that a repetition makes the same one."""
         return Referral(
-            id=derived_id(self.cause_id, follows or self.case.id, to),
+            id=derived_id(self.cause_id, follows or self.case.id, state, to),
             state=state,
             concerns=tuple(ids),
             since=self.now,

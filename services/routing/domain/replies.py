@@ -130,11 +130,19 @@ def decline(reply: ReplyDeclined, about: About) -> Answer:
 
 
 @_replying(Transition.CLARIFICATION_REQUESTED)
-def ask_back(reply: ReplyClarificationRequested, about: About) -> Answer:
+def ask_back(reply: ReplyClarificationRequested, about: About) -> Answer | RejectionReason:
     """The partner asks back; its time to respond stands still."""
+    if about.referral.questions >= about.agreement.clocks.questions:
+        return RejectionReason.TOO_OFTEN
     clock = clarification_clock(about.agreement, about.now)
     waiting = stopped(about.referral, about.agreement, about.now)
-    moved = about.moved(Transition.CLARIFICATION_REQUESTED, reply.topic, clock=clock, waiting=waiting)
+    moved = about.moved(
+        Transition.CLARIFICATION_REQUESTED,
+        reply.topic,
+        clock=clock,
+        waiting=waiting,
+        questions=about.referral.questions + 1,
+    )
     return moved, partner_queue.asked_back(about.case, about.referral, reply.topic, clock.last)
 
 

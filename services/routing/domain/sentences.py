@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Final
 
-from services.routing.domain.agreement import Agreement
-from services.routing.domain.assigning import BY_HAND
+from services.routing.domain.agreement import BY_HAND, Agreement
 from services.routing.domain.case import Referral, RoutedCase
 from shared.contracts.base import PartnerId, RuleId
 from shared.contracts.codes import (
@@ -100,7 +99,7 @@ STATES: Final[Mapping[ReferralState, str]] = {
     ReferralState.COMPLETED: "die Beratung ist abgeschlossen",
     ReferralState.FAILED: "die Beratung kam nicht zu ihrem Ende",
     ReferralState.WITHDRAWN: "die Person hat die Anfrage zurückgenommen",
-    ReferralState.CANCELLED: "die absendende Stelle hat die Anfrage zurückgenommen",
+    ReferralState.CANCELLED: "die Anfrage wurde zurückgenommen",
 }
 """How a referral stands; „er“ is its partner."""
 

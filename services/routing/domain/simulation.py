@@ -29,6 +29,9 @@ UNPLACED: Final = "(unplaced)"
 HELD: Final = "(waits for another concern)"
 """What is in a partner's place; no partner can be called so."""
 
+_WAITING: Final = Destination()
+"""Where a concern is that waits for another one; under any agreement it would."""
+
 OFFERED: Final = BY_EVENT[ReferralOffered].type
 SCHEDULED: Final = BY_EVENT[ReferralScheduled].type
 _ANSWERS: Final = frozenset({BY_EVENT[ReferralAccepted].type, BY_EVENT[ReferralDeclined].type})
@@ -116,9 +119,13 @@ class Simulation:
         """Place every concern of a case anew."""
         outcome, facts, referrals = self.outcome, _facts(recorded.case["facts"]), recorded.case["referrals"]
         outcome.cases += 1
-        outcome.now.note(facts, [_on_record(concern, referrals) for concern in facts.concerns])
+        now = [_on_record(concern, referrals) for concern in facts.concerns]
+        outcome.now.note(facts, now)
         agreement = self._as_of(recorded.day)
-        then = [self._destination(concern, facts, referrals, agreement, recorded.day) for concern in facts.concerns]
+        then = [
+            self._destination(concern, facts, referrals, agreement, recorded.day) if was != _WAITING else _WAITING
+            for concern, was in zip(facts.concerns, now, strict=True)
+        ]
         outcome.then.note(facts, then)
         self._given.update({_holder(destination) for destination in then})
         self._note_waits(recorded)
@@ -162,7 +169,7 @@ class Simulation:
             referral_id, scheduled = row["subject"], row["type"] == SCHEDULED
             if row["type"] == OFFERED:
                 offered[referral_id] = local_day(row["time"])
-            elif referral_id in offered and (referral_id, scheduled) not in seen:
+            elif referral_id in offered and referral_id in partner_of and (referral_id, scheduled) not in seen:
                 seen.add((referral_id, scheduled))
                 until = datetime.fromisoformat(json.loads(row["data"])["starts_at"]) if scheduled else row["time"]
                 waits = self.outcome.until_appointment if scheduled else self.outcome.until_answer
@@ -201,7 +208,7 @@ def _on_record(concern: ConcernFacts, referrals: Sequence[Mapping[str, Any]]) ->
     for referral in reversed(referrals):
         if concern.concern_id in referral["concerns"]:
             return Destination(referral["partner_id"], referral.get("unplaced"), referral.get("sheet"))
-    return Destination()
+    return _WAITING
 
 
 def _holder(destination: Destination) -> str:

@@ -34,13 +34,14 @@ _BY_MODE: Final = {
 @dataclass(slots=True)
 class Situation:
     """`rooms` are the reports that count now, by partner and field, with the places left when the attempt began;
-    `loads` the open referrals of partners. It counts what the attempt gives away."""
+    `loads` the open referrals of partners, and `asked` what they were offered since these were counted. It counts what
+    the attempt gives away."""
 
     agreements: Agreements
     rooms: Mapping[tuple[PartnerId, Concern], Room] = field(default_factory=dict)
     loads: Mapping[PartnerId, int] = field(default_factory=dict)
+    asked: Counter[PartnerId] = field(default_factory=Counter)
     _given: Counter[str] = field(default_factory=Counter)
-    _asked: Counter[PartnerId] = field(default_factory=Counter)
 
     def room(self, partner: Partner, code: Concern) -> Room:
         """What the partner can take of this field now."""
@@ -53,11 +54,11 @@ class Situation:
 
     def load(self, partner_id: PartnerId) -> int:
         """How many referrals the partner has in hand, those of this attempt included."""
-        return self.loads.get(partner_id, 0) + self._asked.get(partner_id, 0)
+        return self.loads.get(partner_id, 0) + self.asked.get(partner_id, 0)
 
     def give(self, partner: Partner, codes: Iterable[Concern]) -> tuple[str, ...]:
         """Count a referral that was offered; returns the reports it takes a place of."""
-        self._asked[partner.id] += 1
+        self.asked[partner.id] += 1
         rooms = (self.rooms.get((partner.id, code)) for code in dict.fromkeys(codes))
         reports = tuple(room.report for room in rooms if room and room.report and room.places is not None)
         self._given.update(reports)

@@ -181,7 +181,7 @@ def state_after_report(decision: Decision[PartnerCapacity]) -> PartnerCapacity:
     ("said", "reason"),
     [
         ({"by": "vhs"}, RejectionReason.INVALID),
-        ({"code": Concern.DEBT}, RejectionReason.NOT_IN_AGREEMENT),
+        ({"code": Concern.SCHOOL_EDUCATION}, RejectionReason.NOT_IN_AGREEMENT),
         ({"valid_until": date(2026, 11, 22)}, RejectionReason.IN_THE_PAST),
         ({"valid_until": date(2028, 1, 1)}, RejectionReason.FROM_THE_FUTURE),
         ({"valid_until": date.max}, RejectionReason.FROM_THE_FUTURE),
