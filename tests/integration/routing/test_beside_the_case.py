@@ -10,7 +10,8 @@ from lifecycle.worlds import Terms
 from services.routing.domain.capacity import note_capacity
 from services.routing.domain.decisions import route
 from services.routing.domain.replies import decline
-from services.routing.repository import CASES, EXPLANATIONS, KEPT, TAKEN_PLACES, RoutedCases
+from services.routing.repository import EXPLANATIONS, KEPT, RoutedCases
+from services.routing.surroundings import CAPACITIES, CASES, TAKEN_PLACES
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
     AgeBand,
@@ -25,8 +26,9 @@ from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
 from shared.contracts.partners import CapacityReported, ReplyDeclined
 from shared.envelope import Cause
 from shared.mongo import Database
-from shared.pipeline.decisions import Command, Received
+from shared.pipeline.decisions import Command, Done, Received
 from shared.pipeline.engine import Engine
+from shared.pipeline.outbox import OUTBOX
 
 
 def an_instance(database: Database) -> tuple[RoutedCases, Engine[Any]]:
@@ -167,3 +169,26 @@ async def test_documents_without_the_new_fields_still_load(database: Database) -
     after = await cases.get(case.id)
     assert after is not None
     assert [referral.state.value for referral in after.referrals] == ["declined", "clearing"]
+
+
+async def test_an_alert_does_not_lead_to_its_case(database: Database) -> None:
+    cases, engine = an_instance(database)
+    await engine.run([opening(cases, 1, Concern.MONEY_MANAGEMENT)])  # nobody takes it
+
+    rows = {row["type"].split(".", 2)[2]: row async for row in database[OUTBOX].find()}
+    alert, unplaced = rows["coverage.gap-found.v1"], rows["referral.unplaced.v1"]
+    threads = ("stream", "correlation_id", "causation_id")
+    assert [name for name in threads if alert[name] == unplaced[name]] == []
+    assert alert["traceparent"].split("-")[1] != unplaced["traceparent"].split("-")[1]
+    assert [rows["referral.unplaced.v1"]["sequence"], rows["case.progressed.v1"]["sequence"]] == [1, 2]
+
+
+async def test_a_report_that_a_newer_version_wrote_holds_up_nobody(database: Database) -> None:
+    cases, engine = an_instance(database)
+    await limited(cases, engine, 3)
+    await database[CAPACITIES].update_many({}, {"$set": {"status": "by_appointment"}})
+
+    fresh, other = an_instance(database)
+    [outcome], _ = await other.run([opening(fresh, 2)])
+
+    assert isinstance(outcome, Done)

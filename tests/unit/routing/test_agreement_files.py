@@ -1,14 +1,15 @@
 """The terms of the agreement as they lie in the repository, and what is refused."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from routing_builders import AGREEMENTS
 
 from services.routing.agreement_files import load_agreement, load_agreements
-from services.routing.domain.agreement import Agreement, Regime
+from services.routing.domain.agreement import Agreement, Agreements, Regime
 from services.routing.domain.agreement_check import check
+from services.routing.domain.notices import notices_due
 from shared.contracts.codes import Concern
 from shared.files import InvalidFileError
 
@@ -140,3 +141,23 @@ def test_a_single_file_may_be_called_anything(tmp_path: Path) -> None:
 def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidFileError, match="holds no agreement"):
         load_agreements(tmp_path)
+
+
+def test_a_term_that_was_replaced_is_over_for_good() -> None:
+    first, *_ = AGREEMENTS.terms
+    long = first.model_copy(update={"valid_to": date(2039, 12, 31)})
+    short = first.model_copy(
+        update={
+            "version": "2031-01-01",
+            "valid_from": date(2031, 1, 1),
+            "valid_to": date(2031, 12, 31),
+            "replaces": long.version,
+        }
+    )
+    agreements = Agreements((long, short))
+
+    assert agreements.in_force(date(2030, 12, 31)) is long
+    assert agreements.in_force(date(2031, 6, 1)) is short
+    assert agreements.in_force(date(2032, 1, 1)) is None
+    [notice] = notices_due(agreements, datetime(2031, 12, 20, tzinfo=UTC))
+    assert (notice.agreement, notice.days_left) == ("2031-01-01", 30)

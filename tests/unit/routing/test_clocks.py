@@ -216,3 +216,14 @@ def test_a_reply_after_the_tick_is_refused() -> None:
 
     assert (rejected.reason, rejected.state) == (RejectionReason.WRONG_STATE, ReferralState.EXPIRED)
     assert rejected.expected == (ReferralState.OFFERED,)
+
+
+def test_a_partner_asks_back_three_times_and_no_more() -> None:
+    life = Living(Concern.DEBT)
+    for _ in range(3):
+        life.replies("clarification.requested", "clarification.answered")
+
+    decision = life.reply("clarification.requested")
+
+    assert [refused.reason for refused in events_of(decision, ReplyRejected)] == [RejectionReason.TOO_OFTEN]
+    assert life.last.state is ReferralState.OFFERED

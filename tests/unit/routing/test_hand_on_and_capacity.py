@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from life_builders import Living, end_of
-from lifecycle.agreements import NOW, TERMS
+from lifecycle.agreements import NOW, TERMS, a_partner, a_rule, an_agreement
 from routing_builders import a_case, case_number, events_of, received, state_after
 
 from services.routing.domain.capacity import PartnerCapacity, note_capacity
@@ -281,3 +281,32 @@ def test_an_appointment_lost_during_a_service_leaves_it_running() -> None:
     life.appointment("missed")
 
     assert (life.last.state, life.last.booking) == (ReferralState.IN_SERVICE, None)
+
+
+def test_whom_a_partner_may_hand_on_to_reports_its_capacity_too() -> None:
+    decision = reported(Concern.HOUSING_SEARCH, by="vhs", of="vhs")
+
+    assert decision.state is not None
+    assert decision.state.status is CapacityStatus.NONE
+
+
+def test_a_sheet_and_a_partner_of_the_same_name_are_two_referrals() -> None:
+    terms = an_agreement(
+        a_partner("awo"), a_rule("work", "job_search", takers=["awo"]), a_rule("help", "self_help", sheet="awo")
+    )
+
+    life = Living(Concern.JOB_SEARCH, Concern.SELF_HELP, terms=terms)
+
+    assert {referral.state for referral in life.case.referrals} == {ReferralState.OFFERED, ReferralState.INFORMED}
+
+
+def test_what_a_wish_stood_against_is_placed_when_the_wish_is_dropped_unless_somebody_clears_it() -> None:
+    life = Living(Concern.DEBT, excluded_partners=("schuldnerberatung",))
+    claimed = life.case.with_referrals([life.last.model_copy(update={"claimed_by": "fd-1"})])
+
+    life.amend(excluded_partners=())
+    assert (life.last.state, life.last.partner_id) == (ReferralState.OFFERED, "schuldnerberatung")
+
+    life.case = claimed
+    life.amend(excluded_partners=())
+    assert life.last.state is ReferralState.CLEARING

@@ -38,8 +38,10 @@ from shared.contracts.codes import (
 from shared.contracts.intake import CaseAmended, CaseWithdrawn, ConcernFacts, LegalBasis
 from shared.contracts.partners import ReplyAccepted, ReplyDeclined
 from shared.contracts.routing import (
+    MOST_STANDINGS,
     CaseProgressed,
     ReferralAccepted,
+    ReferralAmended,
     ReferralCancelled,
     ReferralDeclined,
     ReferralOffered,
@@ -346,3 +348,24 @@ def test_an_amendment_of_an_unknown_case_places_it() -> None:
     event = CaseAmended(**dict(a_case(Concern.DEBT)))
 
     assert partners_asked(amend(SEEN, received(event), None, NOW)) == {"schuldnerberatung"}
+
+
+def test_a_partner_that_loses_some_of_its_concerns_is_told_which_remain() -> None:
+    case = state_after(accepted(a_routed_case(Concern.DEBT, Concern.MONEY_MANAGEMENT), by="schuldnerberatung"))
+
+    decision = amended(case, a_concern(Concern.DEBT))
+
+    [told] = events_of(decision, ReferralAmended)
+    assert told.concerns == (a_concern(Concern.DEBT).concern_id,)
+    assert amended(state_after(decision), a_concern(Concern.DEBT)).events[:-1] == ()
+
+
+def test_a_case_of_very_many_referrals_tells_the_newest_of_each_concern() -> None:
+    case = a_routed_case(Concern.DEBT)
+    for number in range(2 * MOST_STANDINGS + 1):
+        kind = LegalBasisKind.NONE if number % 2 == 0 else LegalBasisKind.CONSENT
+        case = state_after(amended(case, a_concern(Concern.DEBT), legal_basis=LegalBasis(kind=kind, concerns=None)))
+
+    standings = case.progress.standings
+    assert len(standings) == MOST_STANDINGS
+    assert case.referrals[-1].standing in standings
