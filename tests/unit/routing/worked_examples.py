@@ -8,22 +8,23 @@ from typing import Any, Final
 
 from routing_builders import AGREEMENTS, AUGUST_2017, MARCH_2017, PERSON, a_case, a_concern, case_number, received
 
-from services.routing.domain import decisions, replies
-from services.routing.domain.assigning import assigned
+from services.routing.domain import clearing, decisions, replies
 from services.routing.domain.case import Referral, RoutedCase
-from services.routing.domain.placing import conclude
-from services.routing.domain.situation import Situation
+from services.routing.domain.situation import Room, Situation
 from services.routing.domain.ticking import tick
 from shared.contracts import BY_EVENT, Event
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
-    Actor,
     AgeBand,
     AppointmentMode,
     AssignmentReason,
+    CancellationReason,
+    CapacityStatus,
     ClarificationTopic,
+    ClosingReason,
     Concern,
     DeclineReason,
+    FailureReason,
     HandOnReason,
     PauseReason,
     ServiceOutcome,
@@ -37,6 +38,7 @@ from shared.contracts.partners import (
     ReplyClarificationRequested,
     ReplyCompleted,
     ReplyDeclined,
+    ReplyFailed,
     ReplyHandedOn,
     ReplyPaused,
     ReplyReopened,
@@ -44,11 +46,21 @@ from shared.contracts.partners import (
     ReplyStarted,
 )
 from shared.contracts.routing import CaseProgressed, PartnerEvent
-from shared.contracts.scheduling import AppointmentBooked
+from shared.contracts.scheduling import (
+    AppointmentBooked,
+    AppointmentEvent,
+    AppointmentMissed,
+    AppointmentRescheduled,
+)
 from shared.days import local_day
 from shared.pipeline.decisions import Decision
 
 HEADS: Final = "| day | what happens | routing tells | where the referrals stand |\n| --- | --- | --- | --- |"
+_SCHEDULED: Final[dict[type[AppointmentEvent], Callable[..., Decision[RoutedCase]]]] = {
+    AppointmentBooked: decisions.schedule,
+    AppointmentRescheduled: decisions.reschedule,
+    AppointmentMissed: decisions.unschedule,
+}
 _DECIDES: Final[dict[type[Reply], Callable[..., Decision[RoutedCase]]]] = {
     ReplyAccepted: replies.accept,
     ReplyDeclined: replies.decline,
@@ -59,6 +71,7 @@ _DECIDES: Final[dict[type[Reply], Callable[..., Decision[RoutedCase]]]] = {
     ReplyResumed: replies.resume,
     ReplyHandedOn: replies.hand_on,
     ReplyCompleted: replies.complete,
+    ReplyFailed: replies.fail,
     ReplyReopened: replies.reopen,
 }
 
@@ -80,10 +93,9 @@ class Walk:
         """The partner writes about its newest referral."""
         self.now += timedelta(days=days)
         event = reply(referral_id=self._of(partner).id, **said)
-        kind = BY_EVENT[reply].type.removeprefix("de.integrationsbuero.").removesuffix(".v1")
         codes = "".join(f", {value}" for name, value in event if name != "referral_id" and value is not None)
         arrived = received(event, by=partner, cause=str(len(self.lines)))
-        self._step(f"{partner}: `{kind}`{codes}", partial(_DECIDES[reply], self.seen, arrived))
+        self._step(f"{partner}: `{_kind(reply)}`{codes}", partial(_DECIDES[reply], self.seen, arrived))
 
     def waits(self) -> None:
         """Nobody does anything until the next clock is due."""
@@ -92,40 +104,50 @@ class Walk:
         self.now = self.case.next_due
         self._step("a term is over", partial(tick, self.seen, derived_id(str(len(self.lines)))))
 
-    def books(self, partner: str) -> None:
+    def schedules(self, partner: str, event: type[AppointmentEvent] = AppointmentBooked, days: int = 0) -> None:
+        """Scheduling tells something about the appointment of the partner's newest referral."""
+        self.now += timedelta(days=days)
         referral, case = self._of(partner), self.case
         assert case is not None
-        event = AppointmentBooked(
+        slot: dict[str, Any] = {
+            "starts_at": self.now + timedelta(days=7),
+            "minutes": 30,
+            "place": "integrationsbuero",
+            "mode": AppointmentMode.ON_SITE,
+            "languages": ("ar",),
+            "reason": CancellationReason.WITHDRAWN,
+            "replaces": referral.booking.appointment_id if referral.booking else None,
+        }
+        appointment = derived_id("appointment", str(len(self.lines)))
+        told = event(
             case_id=case.id,
             referral_id=referral.id,
             partner_id=partner,
-            appointment_id=derived_id("appointment"),
+            appointment_id=referral.booking.appointment_id
+            if event is AppointmentMissed and referral.booking
+            else appointment,
             person_id=PERSON,
-            starts_at=self.now + timedelta(days=7),
-            minutes=30,
-            place="integrationsbuero",
-            mode=AppointmentMode.ON_SITE,
-            languages=("ar",),
+            **{name: value for name, value in slot.items() if name in event.model_fields},
         )
-        self._step("scheduling: `appointment.booked`", partial(decisions.schedule, self.seen, received(event)))
+        self._step(f"scheduling: `{_kind(event)}`", partial(_SCHEDULED[event], self.seen, received(told)))
+
+    def clears(self, do: Any, said: Any, what: str) -> None:
+        """The office works on its newest task."""
+        assert self.case is not None
+        task = self.case.referrals[-1].id
+        cause = derived_id("office", str(len(self.lines)))
+        self._step(f"the office {what}", partial(do, said, task, self.seen, cause))
 
     def assigns(self, partner: str, reason: AssignmentReason) -> None:
-        """The office asks a partner for its newest task."""
+        """Somebody of the office takes the newest task on and asks a partner."""
+        self.clears(clearing.claim, clearing.Claim(staff_id="fd-1"), "claims the task")
+        said = clearing.Assignment(staff_id="fd-1", partner_id=partner, reason=reason)
+        self.clears(clearing.assign, said, f"asks {partner}, {reason}")
 
-        def decide(case: RoutedCase, now: datetime) -> Decision[RoutedCase]:
-            agreement = AGREEMENTS.in_force(case.day)
-            assert agreement is not None
-            after, told = assigned(
-                case, case.open_referrals[-1], partner, agreement, self.seen, now, Actor.OFFICE, reason
-            )
-            return conclude(after, [told], self.seen, derived_id("office"), now)
-
-        self._step(f"the office asks {partner}, {reason}", decide)
-
-    def is_withdrawn(self) -> None:
+    def is_taken_back(self, reason: WithdrawalReason) -> None:
         assert self.case is not None
-        event = CaseWithdrawn(case_id=self.case.id, reason=WithdrawalReason.BY_PERSON)
-        self._step("intake: `case.withdrawn`, by_person", partial(decisions.withdraw, self.seen, received(event)))
+        event = CaseWithdrawn(case_id=self.case.id, reason=reason)
+        self._step(f"intake: `case.withdrawn`, {reason}", partial(decisions.withdraw, self.seen, received(event)))
 
     def _of(self, partner: str) -> Referral:
         assert self.case is not None
@@ -140,8 +162,12 @@ class Walk:
         self.lines.append(f"| {local_day(self.now):%-d %b} | {what} | {told} | {stands}; case {self.case.state} |")
 
 
+def _kind(event: type[Event]) -> str:
+    return BY_EVENT[event].type.removeprefix("de.integrationsbuero.").removesuffix(".v1")
+
+
 def _told(event: Event) -> str:
-    kind = BY_EVENT[type(event)].type.removeprefix("de.integrationsbuero.").removesuffix(".v1")
+    kind = _kind(type(event))
     respond_by = getattr(event, "respond_by", None) or getattr(event, "expires_on", None)
     until = f" until {respond_by:%-d %b}" if respond_by else ""
     return f"`{kind}`{f' to {event.partner_id}' if isinstance(event, PartnerEvent) else ''}{until}"
@@ -151,7 +177,7 @@ def served() -> Walk:
     walk = Walk()
     walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017))
     walk.says("schuldnerberatung", ReplyAccepted, days=1)
-    walk.books("schuldnerberatung")
+    walk.schedules("schuldnerberatung")
     walk.says("schuldnerberatung", ReplyStarted, days=7)
     walk.says("schuldnerberatung", ReplyPaused, reason=PauseReason.WAITING_FOR_AUTHORITY, review_on=date(2017, 9, 6))
     walk.waits()
@@ -227,21 +253,70 @@ def withdrawn() -> Walk:
     walk = Walk()
     walk.opens(a_case(Concern.DEBT, Concern.GERMAN_COURSE, received_at=AUGUST_2017))
     walk.says("vhs", ReplyAccepted, days=1)
-    walk.is_withdrawn()
+    walk.is_taken_back(WithdrawalReason.BY_PERSON)
+    return walk
+
+
+def missed() -> Walk:
+    walk = Walk()
+    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017))
+    walk.says("schuldnerberatung", ReplyAccepted, days=1)
+    walk.schedules("schuldnerberatung")
+    walk.schedules("schuldnerberatung", AppointmentRescheduled, days=1)
+    walk.schedules("schuldnerberatung", AppointmentMissed, days=7)
+    walk.says("schuldnerberatung", ReplyStarted, days=1)
+    walk.says("schuldnerberatung", ReplyFailed, days=7, reason=FailureReason.UNREACHABLE)
+    return walk
+
+
+def unanswered() -> Walk:
+    walk = Walk()
+    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017))
+    walk.says("schuldnerberatung", ReplyClarificationRequested, days=2, topic=ClarificationTopic.CONTACT)
+    walk.waits()
+    return walk
+
+
+def closed_unmet() -> Walk:
+    walk = Walk()
+    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017, excluded_partners=("schuldnerberatung",)))
+    walk.clears(clearing.claim, clearing.Claim(staff_id="fd-1"), "claims the task")
+    said = clearing.Closing(staff_id="fd-1", reason=ClosingReason.NO_OFFER)
+    walk.clears(clearing.close, said, f"closes it, {said.reason}")
+    return walk
+
+
+def full() -> Walk:
+    nothing = Room(CapacityStatus.NONE, report=derived_id("report"))
+    seen = Situation(AGREEMENTS, {("caritas", Concern.GENERAL): nothing, ("vhs", Concern.GERMAN_COURSE): nothing})
+    walk = Walk(MARCH_2017, seen=seen)
+    walk.opens(a_case(Concern.GENERAL, Concern.GERMAN_COURSE, case_id=case_number(1)))
+    return walk
+
+
+def cancelled() -> Walk:
+    walk = Walk()
+    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017))
+    walk.is_taken_back(WithdrawalReason.BY_SENDER)
     return walk
 
 
 PATHS: Final[Sequence[tuple[str, Callable[[], Walk]]]] = (
     ("Accepted, served, paused, completed, taken up again", served),
+    ("The appointment is moved, nobody comes, the service fails", missed),
     ("Declined: the next one is asked", declined),
     ("No answer: overdue, expired, nobody left, the office asks by name", overdue),
     ("The partner asks back; its term stands still meanwhile", asked_back),
+    ("Nobody answers the partner's question", unanswered),
     ("Handed on to a partner that the agreement names as well", handed_on),
     ("A household: the course waits until childcare is settled", household),
     ("A task of the office, given to a partner once the age is known", left_to_the_office),
+    ("Who is full is passed over; where all are, it is a gap", full),
+    ("A wish leaves nobody over, and the office finds nobody either", closed_unmet),
     ("Nothing is passed on without a legal basis", without_a_legal_basis),
     ("An information sheet answers at once", informed),
     ("Taken back by the person", withdrawn),
+    ("Taken back by the sender", cancelled),
 )
 
 
