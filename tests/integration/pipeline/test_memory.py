@@ -36,8 +36,13 @@ async def peak(trial: Trial, instances: Instances, *, until: int, behind: int) -
     """The most megabytes an instance holds until so many records are handled; `behind` is the lag it tells then."""
     [port] = free_ports(1)
     instance = await instances.start("--metrics", str(port)).ready()
-    done = await eventually(lambda: handled(trial, at_least=until), what="its part", seconds=120, every=0.5)
-    assert await lag(port) == pytest.approx(behind - (done - until), abs=BATCHES)
+
+    async def tells_its_lag() -> bool:
+        done = await handled(trial, at_least=until)
+        return bool(done) and await lag(port) == pytest.approx(behind - (done - until), abs=BATCHES)
+
+    await eventually(lambda: handled(trial, at_least=until), what="its part", seconds=120, every=0.5)
+    await eventually(tells_its_lag, what="the lag it tells, once it has asked for each partition", seconds=30)
     megabytes = instance.resident_megabytes
     assert await instance.stop() == 0
     return megabytes

@@ -149,7 +149,7 @@ async def test_it_says_who_would_get_how_many_and_how_long_they_would_wait(tmp_p
 
     assert done.exit_code == 0, done.output
     assert "2017-07-01 tried out on 2 cases" in done.stdout
-    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
     shares = {(r["who"], r["figure"]): (r["now"], r["then"], r["difference"]) for r in rows if r["table"] == "shares"}
     assert shares["awo", "cases"] == ("2", "0", "-2")
     assert shares["diakonie", "concerns"] == ("0", "2", "2")
