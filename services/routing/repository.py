@@ -1,7 +1,6 @@
 """Where routing keeps its cases: one document per case, with its referrals inside; and what it looks at beside them."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,7 +13,7 @@ from services.routing.domain.agreement import OFFICE
 from services.routing.domain.capacity import SEPARATOR, PartnerCapacity
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.explanation import Explanation
-from services.routing.domain.simulation import REPLAYED, SCHEDULED, STEPS, Recorded
+from services.routing.domain.simulation import REPLAYED, Recorded
 from services.routing.domain.situation import Situation
 from services.routing.surroundings import CAPACITIES, CASES, TAKEN_PLACES, AgreementSource, Surroundings
 from shared.contracts.codes import CaseState
@@ -35,12 +34,6 @@ _A_DAY: Final = timedelta(days=1)
 _AT_ONCE: Final = 1000
 """Recorded cases that are in memory at a time."""
 _OF_A_CASE: Final = {"facts": 1, **{f"referrals.{name}": 1 for name in REPLAYED}}
-_OF_A_STEP: Final = {
-    "_id": 0,
-    **dict.fromkeys(("stream", "subject", "type", "time"), 1),
-    "data": {"$cond": [{"$eq": ["$type", SCHEDULED]}, "$data", "$$REMOVE"]},
-}
-"""Of an appointment its contents are needed as well."""
 _EXPLANATION: Final = TypeAdapter(Explanation)
 _LONGEST_REPORT: Final = 367 * 24 * 60 * 60
 DERIVED: Final = ("next_due", "open_with", "clearing_since", "kept_until")
@@ -133,37 +126,21 @@ class RoutedCases:
             return [document async for document in self._database[EXPLANATIONS].find({"_id": within}).sort("_id", 1)]
 
     async def recorded(self, first: date, last: date) -> AsyncIterator[Recorded]:
-        """All cases received on these days in the district, oldest first, with what the journal tells of waiting."""
+        """All cases received on these days in the district, oldest first."""
         # Moments are kept as text, in the zone they came in: the query takes a day more on both sides.
         received = {"$gte": str(first - _A_DAY), "$lt": str(last + 2 * _A_DAY)}
         found = self._database[CASES].find({"facts.received_at": received}, _OF_A_CASE, batch_size=_AT_ONCE)
         found.sort("facts.received_at", ASCENDING)
         async with translated():
-            ahead = asyncio.create_task(self._some_recorded(found))
+            ahead = found.to_list(_AT_ONCE)
             while some := await ahead:
-                ahead = asyncio.create_task(self._some_recorded(found))  # fetched while these are looked at
-                for number, recorded in enumerate(some):
+                ahead = found.to_list(_AT_ONCE)  # fetched while these are looked at
+                for number, case in enumerate(some):
                     if number % 100 == 0:
                         await asyncio.sleep(0)  # the one who looks at them never waits
-                    if first <= recorded.day <= last:
-                        yield recorded
-
-    async def _some_recorded(self, found: Any) -> list[Recorded]:
-        cases = await found.to_list(_AT_ONCE)
-        journals = await self._journals([case["_id"] for case in cases]) if cases else {}
-        received = [datetime.fromisoformat(case["facts"]["received_at"]) for case in cases]
-        return [
-            Recorded(local_day(at), case, journals.get(case["_id"], ()))
-            for at, case in zip(received, cases, strict=True)
-        ]
-
-    async def _journals(self, case_ids: Sequence[str]) -> Mapping[str, list[Mapping[str, Any]]]:
-        """What tells of waiting in the journal of each of these cases, in order."""
-        rows = self._database[OUTBOX].find({"stream": {"$in": case_ids}, "type": {"$in": list(STEPS)}}, _OF_A_STEP)
-        journals: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for row in await rows.sort([("stream", ASCENDING), ("sequence", ASCENDING)]).to_list(None):
-            journals[row["stream"]].append(row)
-        return journals
+                    day = local_day(datetime.fromisoformat(case["facts"]["received_at"]))
+                    if first <= day <= last:
+                        yield Recorded(day, case)
 
     async def forget(self, now: datetime) -> int:
         """Delete cases whose time is over, with their explanations; returns how many."""

@@ -33,6 +33,13 @@ IsoDay = Annotated[date, PlainSerializer(date.isoformat)]
 NOT_AGAIN: Final = frozenset({ReferralState.DECLINED, ReferralState.EXPIRED, ReferralState.HANDED_ON})
 """Whoever had a concern in a referral that ended so is not asked to take it again."""
 
+_DAY_OF: Final = {
+    Transition.ASSIGNED: "offered_on",
+    Transition.ACCEPTED: "answered_on",
+    Transition.DECLINED: "answered_on",
+}
+"""What is remembered of the day of a transition."""
+
 
 class Booking(Kept):
     """The appointment a referral was booked for."""
@@ -76,6 +83,7 @@ class Referral(Kept):
 
     `since` is the time the state was reached, `by` and `reason` say who led it there and why; `follows` is the ended
     referral that left these concerns over. `agreement` is the version it was placed under, `rules` what matched.
+    `appointment_on` is the day of the first appointment it got.
     """
 
     id: ReferralId
@@ -97,6 +105,9 @@ class Referral(Kept):
     reopen_until: IsoDay | None = None
     questions: int = 0
     claimed_by: str | None = None
+    offered_on: IsoDay | None = None
+    answered_on: IsoDay | None = None
+    appointment_on: IsoDay | None = None
 
     @property
     def is_open(self) -> bool:
@@ -133,7 +144,9 @@ class Referral(Kept):
         state = after(self.state, transition)
         state = back or state
         ended = {} if state in WITH_PARTNER else {"booking": None, "waiting": None, "claimed_by": None}
-        since = {} if state is self.state else {"since": now}
+        since: dict[str, Any] = {} if state is self.state else {"since": now}
+        if day := _DAY_OF.get(transition):
+            since[day] = local_day(now)
         moved = {"state": state, "by": by, "reason": reason and reason.value, "clock": None}
         return self.model_copy(update=moved | since | ended | fields)
 

@@ -22,6 +22,7 @@ from shared.contracts.scheduling import (
     AppointmentMissed,
     AppointmentRescheduled,
 )
+from shared.days import local_day
 from shared.pipeline.decisions import Decision, Received
 
 NOTHING: Final[Decision[RoutedCase]] = Decision()
@@ -91,6 +92,8 @@ def schedule(
     if known is None or referral is None or not referral.is_taken or referral.booking:
         return NOTHING
     booking = Booking(appointment_id=booked.appointment_id, starts_at=booked.starts_at)
+    first = referral.appointment_on or local_day(booked.starts_at)
+    referral = referral.model_copy(update={"appointment_on": first})
     if referral.state is ReferralState.ACCEPTED:
         moved = referral.moved(Transition.SCHEDULED, now, Actor.SCHEDULING, booking=booking)
     else:

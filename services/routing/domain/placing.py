@@ -25,6 +25,7 @@ from shared.contracts.routing import (
     ReferralReleased,
     ReferralUnplaced,
 )
+from shared.days import local_day
 from shared.pipeline.decisions import Decision
 
 _GAPS: Final = frozenset(
@@ -144,12 +145,12 @@ class _Maker:
         self, follows: ReferralId | None, to: Destination, shares: Sequence[Placed]
     ) -> tuple[Referral, tuple[ConcernSeen, ...]]:
         rules = tuple(dict.fromkeys(placed.rule for placed in shares if placed.rule))
-        clock = None
+        where: dict[str, Any] = {"partner_id": to.partner_id, "unplaced": to.unplaced, "sheet": to.sheet}
         if to.partner_id and self.agreement:
-            clock = response_clock(self.agreement, to.partner_id, rules, self.now)
-        where = {"partner_id": to.partner_id, "unplaced": to.unplaced, "sheet": to.sheet, "rules": rules}
+            where["clock"] = response_clock(self.agreement, to.partner_id, rules, self.now)
+            where["offered_on"] = local_day(self.now)
         ids = [placed.seen.concern_id for placed in shares]
-        referral = self._new(_state(to), follows, str(to), ids, clock=clock, **where)
+        referral = self._new(_state(to), follows, str(to), ids, rules=rules, **where)
         return referral, tuple(placed.seen for placed in shares)
 
     def _new(

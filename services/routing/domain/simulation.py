@@ -3,11 +3,10 @@
 It works on stored documents as they are: nothing is validated again, so that a year is replayed in seconds.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 from functools import cache
 from types import SimpleNamespace
@@ -17,12 +16,10 @@ from services.routing.domain.agreement import OFFICE, Agreement, Agreements, Cap
 from services.routing.domain.case import NOT_AGAIN
 from services.routing.domain.placement import Destination, place
 from services.routing.domain.situation import Situation
-from shared.contracts import BY_EVENT
 from shared.contracts.base import PartnerId, RuleId
 from shared.contracts.codes import UnplacedReason
 from shared.contracts.intake import CaseFacts, ConcernFacts
-from shared.contracts.routing import ReferralAccepted, ReferralDeclined, ReferralOffered, ReferralScheduled
-from shared.days import local_day, working_days_left
+from shared.days import working_days_left
 
 SHEET: Final = "(sheet)"
 UNPLACED: Final = "(unplaced)"
@@ -32,13 +29,10 @@ HELD: Final = "(waits for another concern)"
 _WAITING: Final = Destination()
 """Where a concern is that waits for another one; under any agreement it would."""
 
-OFFERED: Final = BY_EVENT[ReferralOffered].type
-SCHEDULED: Final = BY_EVENT[ReferralScheduled].type
-_ANSWERS: Final = frozenset({BY_EVENT[ReferralAccepted].type, BY_EVENT[ReferralDeclined].type})
-STEPS: Final = frozenset({OFFERED, SCHEDULED}) | _ANSWERS
-"""What the journal has to tell of a referral, for waiting times."""
-
-REPLAYED: Final = ("id", "partner_id", "state", "concerns", "unplaced", "sheet")
+REPLAYED: Final = (
+    *("partner_id", "state", "concerns", "unplaced", "sheet"),
+    *("offered_on", "answered_on", "appointment_on"),
+)
 """What has to be known of a referral."""
 
 _UNSAID: Final = {"excluded_partners": (), "preferred_partners": ()}
@@ -51,11 +45,10 @@ Days: TypeAlias = Counter[int]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A stored case, received on that day, and the rows of its journal that are `STEPS`, oldest first."""
+    """A stored case, received on that day."""
 
     day: date
     case: Mapping[str, Any]
-    journal: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +121,7 @@ class Simulation:
         ]
         outcome.then.note(facts, then)
         self._given.update({_holder(destination) for destination in then})
-        self._note_waits(recorded)
+        self._note_waits(referrals)
 
     def _destination(
         self,
@@ -161,19 +154,14 @@ class Simulation:
             found = self._by_day[day] = self._by_rules[ids]
         return found
 
-    def _note_waits(self, recorded: Recorded) -> None:
-        partner_of = {referral["id"]: referral["partner_id"] for referral in recorded.case["referrals"]}
-        offered: dict[str, date] = {}
-        seen: set[tuple[str, bool]] = set()
-        for row in recorded.journal:
-            referral_id, scheduled = row["subject"], row["type"] == SCHEDULED
-            if row["type"] == OFFERED:
-                offered[referral_id] = local_day(row["time"])
-            elif referral_id in offered and referral_id in partner_of and (referral_id, scheduled) not in seen:
-                seen.add((referral_id, scheduled))
-                until = datetime.fromisoformat(json.loads(row["data"])["starts_at"]) if scheduled else row["time"]
-                waits = self.outcome.until_appointment if scheduled else self.outcome.until_answer
-                waits[partner_of[referral_id]][_working_days(offered[referral_id], local_day(until))] += 1
+    def _note_waits(self, referrals: Iterable[Mapping[str, Any]]) -> None:
+        for referral in referrals:
+            if offered := referral.get("offered_on"):
+                partner_id = referral["partner_id"]
+                if answered := referral["answered_on"]:
+                    self.outcome.until_answer[partner_id][_working_days(offered, answered)] += 1
+                if seen := referral["appointment_on"]:
+                    self.outcome.until_appointment[partner_id][_working_days(offered, seen)] += 1
 
 
 def days_within(part: Fraction, waits: Iterable[tuple[int, Days]]) -> int | None:
@@ -229,6 +217,6 @@ def _always(rule: Rule) -> Rule:
 
 
 @cache
-def _working_days(first: date, last: date) -> int:
+def _working_days(first: str, last: str) -> int:
     """From one day to the other; 0 on the same."""
-    return working_days_left(first + timedelta(days=1), last)
+    return working_days_left(date.fromisoformat(first) + timedelta(days=1), date.fromisoformat(last))

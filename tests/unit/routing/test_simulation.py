@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from life_builders import Living
 from lifecycle.machine import facts as cases
 from routing_builders import AGREEMENTS, MARCH_2017, NOW, SEEN, a_case, case_number, received, state_after
 
@@ -17,8 +18,6 @@ from services.routing.domain.case import RoutedCase
 from services.routing.domain.decisions import route
 from services.routing.domain.replies import decline
 from services.routing.domain.simulation import (
-    OFFERED,
-    SCHEDULED,
     UNPLACED,
     Gap,
     Outcome,
@@ -26,14 +25,10 @@ from services.routing.domain.simulation import (
     Simulation,
     days_within,
 )
-from shared.contracts import BY_EVENT
 from shared.contracts.codes import Concern, DeclineReason, LegalBasisKind, Municipality, ReferralState
 from shared.contracts.intake import CaseOpened, LegalBasis
 from shared.contracts.partners import ReplyDeclined
-from shared.contracts.routing import ReferralAccepted
 from shared.days import local_day
-
-ACCEPTED = BY_EVENT[ReferralAccepted].type
 
 
 def a_rule(name: str, *takers: str, fields: Iterable[Concern] = tuple(Concern), **criteria: Any) -> Rule:
@@ -50,9 +45,9 @@ def a_division(*rules: Rule, **fields: Any) -> Agreement:
     return Agreement(**defaults, basis="source", why="a test", rules=rules, **{"partners": tuple(partners)} | fields)
 
 
-def a_record(case: RoutedCase, *journal: Mapping[str, Any]) -> Recorded:
-    """The case as it is stored, with its journal."""
-    return Recorded(case.day, case.model_dump(), journal)
+def a_record(case: RoutedCase) -> Recorded:
+    """The case as it is stored."""
+    return Recorded(case.day, case.model_dump())
 
 
 def opened(*codes: Concern, **facts: Any) -> RoutedCase:
@@ -137,9 +132,9 @@ def test_outside_the_term_the_rules_of_its_nearest_day_count() -> None:
     early = a_rule("early", "awo", valid_from=date(2030, 1, 1), valid_to=date(2030, 6, 30))
     late = a_rule("late", "caritas", valid_from=date(2030, 7, 1), valid_to=date(2030, 12, 31))
     before = a_record(opened(Concern.DEBT))
-    after = Recorded(date(2031, 2, 1), before.case, ())
+    after = Recorded(date(2031, 2, 1), before.case)
 
-    outcome = tried_out(a_division(early, late), before, after, Recorded(date(2030, 7, 1), before.case, ()))
+    outcome = tried_out(a_division(early, late), before, after, Recorded(date(2030, 7, 1), before.case))
 
     assert outcome.then.cases == {"awo": 1, "caritas": 2}
 
@@ -161,24 +156,22 @@ def test_nobody_is_full() -> None:
     assert outcome.then.cases == {"awo": 1}
 
 
-def test_waiting_is_told_by_the_journal_in_working_days() -> None:
-    [referral] = (case := opened(Concern.DEBT)).referrals
+def test_waiting_is_told_in_working_days() -> None:
     friday = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    life = Living(Concern.DEBT, now=friday)
+    life.reply("referral.accepted", at=friday + timedelta(days=3))
+    life.appointment("booked", starts_at=datetime(2026, 11, 26, 23, 30, tzinfo=UTC))
+    life.appointment("cancelled")
+    life.appointment("booked", starts_at=datetime(2026, 12, 24, 9, tzinfo=UTC))
 
-    def row(type_: str, days: int, data: str = "{}") -> dict[str, Any]:
-        return {"subject": referral.id, "type": type_, "time": friday + timedelta(days=days), "data": data}
+    declined = Living(Concern.DEBT, now=friday)
+    declined.reply("referral.declined", at=friday + timedelta(days=4))
 
-    record = a_record(
-        case,
-        row(OFFERED, 0),
-        row(ACCEPTED, 4),
-        row(SCHEDULED, 4, '{"starts_at": "2026-11-26T23:30:00Z"}'),
-        row(SCHEDULED, 5, '{"starts_at": "2026-12-24T09:00:00Z"}'),
-    )
-    outcome = tried_out(a_division(a_rule("all", "awo")), record)
+    outcome = tried_out(a_division(a_rule("all", "awo")), a_record(life.case), a_record(declined.case))
 
-    assert outcome.until_answer == {"schuldnerberatung": {2: 1}}
-    assert outcome.until_appointment == {"schuldnerberatung": {5: 1}}, "the first one; it begins on the 27th here"
+    taker = life.last.partner_id
+    assert outcome.until_answer == {taker: {1: 1, 2: 1}}
+    assert outcome.until_appointment == {taker: {5: 1}}, "the first one; it begins on the 27th here"
 
 
 @pytest.mark.parametrize(
