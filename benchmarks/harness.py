@@ -21,6 +21,7 @@ from deploy.backends import backends as backends_from
 from deploy.embedded.ports import free_ports
 from deploy.settings import BackendSettings
 from services.routing.agreement_files import load_agreements
+from shared.kafka_access import KafkaAccess
 from shared.topics import Topic, provision, topics_for
 
 ROOT: Final = Path(__file__).parents[1]
@@ -44,7 +45,7 @@ class Bench:
     A quick run does a tenth of everything once: it shows that all parts work, not how fast.
     """
 
-    kafka: str
+    kafka: KafkaAccess
     mongo: str
     home: Path
     quick: bool = False
@@ -64,7 +65,7 @@ class Bench:
 
     def begin(self, trial: str, **options: Any) -> "Trial":
         """Start a trial that goes on beside others."""
-        return Trial(trial, {"kafka": self.kafka, "mongo": self.mongo, **options}, self.home)
+        return Trial(trial, options, self.home, {**self.kafka.environment, "MONGO_URL": self.mongo})
 
     def drop(self, *databases: str) -> None:
         """Drop databases of this run."""
@@ -76,13 +77,14 @@ class Bench:
 class Trial:
     """A trial in a process of its own. It prints its result as the last line; `finish` tells it that it may end."""
 
-    def __init__(self, name: str, options: dict[str, Any], home: Path) -> None:
+    def __init__(self, name: str, options: dict[str, Any], home: Path, environment: dict[str, str]) -> None:
         self._name = name
         self._log = home / f"{name}.log"
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", f"benchmarks.trials.{name}", json.dumps(options)],
                 cwd=ROOT,
+                env={**os.environ, **environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from shared.kafka_access import KafkaAccess
 from shared.topics import PARTITIONS
 
 Positions = Mapping[TopicPartition, int]
 
 
-async def ends_of(kafka: str, topic: str) -> Positions:
+async def ends_of(kafka: KafkaAccess, topic: str) -> Positions:
     """The offsets that the next records of a topic will have."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka)
+    consumer = AIOKafkaConsumer(**kafka.options)
     partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
     consumer.assign(partitions)
     await consumer.start()
@@ -23,9 +24,9 @@ async def ends_of(kafka: str, topic: str) -> Positions:
         await consumer.stop()
 
 
-async def begin_at(kafka: str, group: str, positions: Positions) -> None:
+async def begin_at(kafka: KafkaAccess, group: str, positions: Positions) -> None:
     """Put a group that has no members before these records."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**kafka.options, group_id=group, enable_auto_commit=False)
     consumer.assign(list(positions))
     await consumer.start()
     try:

@@ -43,7 +43,7 @@ class Services:
         self._routing_url = f"http://127.0.0.1:{ports['routing']}"
         self._token_file = bench.home / "service-token"
         environment = {
-            "KAFKA_BOOTSTRAP": bench.kafka,
+            **bench.kafka.environment,
             "MONGO_URL": bench.mongo,
             "INTAKE_URL": self.intake_url,
             "MAIL_FROM": "integrationsbuero@example.org",

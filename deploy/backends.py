@@ -1,10 +1,12 @@
 """One Kafka and one MongoDB for the platform and its tests, wherever they come from."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from deploy.settings import BackendSettings
+from deploy.settings import ADMIN, BackendSettings, External
+from shared.kafka_access import KafkaAccess
 
 
 class Server(Protocol):
@@ -40,12 +42,23 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """The two addresses, and the servers behind them; those are `None` where they are not ours to start."""
+    """How a principal reaches each of the two, and the servers behind them; those are `None` where they are not ours to
+    start. Elsewhere everybody is who the settings name."""
 
-    kafka: str
-    mongo: str
+    kafka_of: Callable[[str], KafkaAccess]
+    mongo_of: Callable[[str], str]
     broker: Server | None = None
     database: Server | None = None
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """Kafka for an administrator."""
+        return self.kafka_of(ADMIN)
+
+    @property
+    def mongo(self) -> str:
+        """MongoDB for an administrator."""
+        return self.mongo_of(ADMIN)
 
     @property
     def servers(self) -> list[Server]:
@@ -71,9 +84,9 @@ def backends(settings: BackendSettings) -> Backends:
         case "containers":
             return _containers(settings)
         case "external":
-            assert settings.kafka_bootstrap, "the settings have checked this"
-            assert settings.mongo_url, "the settings have checked this"
-            return Backends(settings.kafka_bootstrap, settings.mongo_url)
+            elsewhere = External()
+            access = KafkaAccess(**{name: getattr(elsewhere, name) for name in KafkaAccess.model_fields})
+            return Backends(lambda _: access, lambda _: elsewhere.mongo_url)
 
 
 def _embedded(settings: BackendSettings) -> Backends:
@@ -81,22 +94,27 @@ def _embedded(settings: BackendSettings) -> Backends:
     from deploy.embedded.daemon import Home
     from deploy.embedded.kafka import KafkaBroker
     from deploy.embedded.mongodb import MongoServer
+    from deploy.secrets import Secrets
 
-    home = Home(settings.var_dir)
+    home, secrets = Home(settings.var_dir), Secrets(settings.secrets_folder)
     broker = KafkaBroker(
         home,
         port=settings.kafka_port,
         controller_port=settings.kafka_controller_port,
         jar_cache=settings.jar_cache,
+        secrets=secrets,
+        protocol=settings.kafka_security_protocol,
     )
-    database = MongoServer(home, port=settings.mongo_port, cache_gb=settings.mongo_cache_gb)
-    return Backends(broker.bootstrap, database.url, broker, database)
+    database = MongoServer(home, port=settings.mongo_port, cache_gb=settings.mongo_cache_gb, secrets=secrets)
+    return Backends(broker.access_of, database.url_of, broker, database)
 
 
 def _containers(settings: BackendSettings) -> Backends:
     # Imported here: only developers have testcontainers.
     from deploy.containers import KafkaContainer, MongoContainer
+    from deploy.secrets import Secrets
 
-    broker = KafkaContainer(settings.kafka_image)
-    database = MongoContainer(settings.mongo_image, cache_gb=settings.mongo_cache_gb)
-    return Backends(broker.bootstrap, database.url, broker, database)
+    secrets = Secrets(settings.secrets_folder)
+    broker = KafkaContainer(settings.kafka_image, secrets=secrets, protocol=settings.kafka_security_protocol)
+    database = MongoContainer(settings.mongo_image, cache_gb=settings.mongo_cache_gb, secrets=secrets)
+    return Backends(broker.access_of, database.url_of, broker, database)

@@ -5,24 +5,40 @@ without a replica set. Ports of the host are chosen before the start, since a br
 advertises, and a container that is started again has to keep it.
 """
 
+import shlex
 import time
 from abc import ABC, abstractmethod
+from pathlib import PurePosixPath
 from typing import Final
 
 from docker.errors import DockerException  # type: ignore[import-untyped]
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
-from deploy.embedded.kafka import BROKER_SETTINGS, answers
-from deploy.embedded.mongodb import REPLICA_SET, become_primary, server_options
+from deploy.embedded.kafka import (
+    BROKER,
+    BROKER_SETTINGS,
+    access_of,
+    answers,
+    rendered,
+    scram_options,
+    security_settings,
+)
+from deploy.embedded.mongodb import KEY, become_primary, server_options, url_of
 from deploy.embedded.ports import free_ports
 from deploy.errors import DeployError
+from deploy.secrets import Secrets
+from deploy.settings import ADMIN
+from shared.kafka_access import KafkaAccess, Protocol
 
 _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 20
 _HERE: Final = frozenset({"localhost", "127.0.0.1"})
 _KAFKA_PORT: Final = 9092
 _MONGO_PORT: Final = 27017
+_SCRIPTS: Final = "/opt/kafka/bin"
+_ROOM: Final = PurePosixPath("/tmp/integrationsbuero")  # noqa: S108  # inside the container, where nobody else is
+_LOCKED: Final = _ROOM / "locked"
 
 
 class ContainerStartError(DeployError):
@@ -118,39 +134,76 @@ class Container(ABC):
 
 
 class KafkaContainer(Container):
-    """A broker in KRaft mode, configured by the environment variables of the official image."""
+    """A broker in KRaft mode, made as the embedded one is: the image's own start knows no users."""
 
-    def __init__(self, image: str) -> None:
+    def __init__(self, image: str, *, secrets: Secrets, protocol: Protocol) -> None:
         super().__init__("kafka", image, _KAFKA_PORT)
-        self.bootstrap = self.address
+        self._secrets = secrets
+        self._protocol = protocol
+        security = security_settings(
+            protocol,
+            key=_ROOM / "broker.pem",
+            authority=_ROOM / "ca.pem",
+            password=secrets.password(f"kafka-{BROKER}"),
+        )
         places = {
             # The broker speaks to itself inside; what it advertises is only true outside.
-            "listeners": f"PLAINTEXT://:{_KAFKA_PORT},INSIDE://localhost:9094,CONTROLLER://localhost:9093",
-            "advertised.listeners": f"PLAINTEXT://{self.address},INSIDE://localhost:9094",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"CLIENTS://:{_KAFKA_PORT},INSIDE://localhost:9094,CONTROLLER://localhost:9093",
+            "advertised.listeners": f"CLIENTS://{self.address},INSIDE://localhost:9094",
             "inter.broker.listener.name": "INSIDE",
             "controller.quorum.voters": "1@localhost:9093",
+            "log.dirs": str(_ROOM / "data"),
         }
-        for name, value in {**BROKER_SETTINGS, **places}.items():
-            self._container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
-        self._container.with_env("KAFKA_HEAP_OPTS", "-Xmx512m")
+        for name, content in {
+            "kafka.properties": rendered({**BROKER_SETTINGS, **places, **security}),
+            "format": "\n".join(scram_options(secrets)),
+            "broker.pem": secrets.certificate(BROKER).read_text(),
+            "ca.pem": secrets.authority.read_text(),
+        }.items():
+            self._container.with_copy_into_container(content.encode(), str(_ROOM / name))
+        script = (
+            f"{_SCRIPTS}/kafka-storage.sh format --ignore-formatted --cluster-id=MkU3OEVBNTcwNTJENDM2Qk"
+            f" --config={_ROOM}/kafka.properties @{_ROOM}/format"
+            f" && exec {_SCRIPTS}/kafka-server-start.sh {_ROOM}/kafka.properties"
+        )
+        self._container.with_command(["sh", "-c", script]).with_env("KAFKA_HEAP_OPTS", "-Xmx512m")
+
+    def access_of(self, user: str) -> KafkaAccess:
+        """How a user reaches it."""
+        return access_of(user, bootstrap=self.address, protocol=self._protocol, secrets=self._secrets)
 
     def is_ready(self) -> bool:
         """Whether the broker answers."""
-        return answers(self.host, self.port)
+        return answers(self.access_of(ADMIN))
 
 
 class MongoContainer(Container):
-    """A mongod as a replica set of its own."""
+    """A mongod as a replica set of its own.
 
-    def __init__(self, image: str, *, cache_gb: float) -> None:
+    Its first user is made before the door is locked: from outside a container nobody counts as on its own machine.
+    """
+
+    def __init__(self, image: str, *, cache_gb: float, secrets: Secrets) -> None:
         super().__init__("mongod", image, _MONGO_PORT)
+        self._secrets = secrets
+        self._container.with_copy_into_container(secrets.password(KEY).encode(), str(_ROOM / KEY), 0o600)
+        options = shlex.join(["--bind_ip_all", "--wiredTigerCacheSizeGB", str(cache_gb), *server_options()])
+        script = f"exec mongod {options} $([ -e {_LOCKED} ] && echo --keyFile {_ROOM / KEY})"
+        self._container.with_command(["sh", "-c", script])
+
+    def start(self) -> None:
+        """Start and wait until ready; the first time with its door open until its first user is made."""
+        is_new = not self._exists
+        super().start()
+        if is_new:
+            self._container.copy_into_container(b"", str(_LOCKED))
+            self.restart()
+
+    def url_of(self, user: str) -> str:
+        """How a user reaches it."""
         # Directly: the member is named by its address inside the container.
-        self.url = f"mongodb://{self.address}/?replicaSet={REPLICA_SET}&directConnection=true"
-        self._container.with_command(
-            ["mongod", "--bind_ip_all", "--wiredTigerCacheSizeGB", str(cache_gb), *server_options()]
-        )
+        return url_of(user, address=self.address, secrets=self._secrets, options="&directConnection=true")
 
     def is_ready(self) -> bool:
         """Whether it takes writes as the primary of its replica set."""
-        return become_primary(self.address, member=f"127.0.0.1:{_MONGO_PORT}")
+        return become_primary(self.address, member=f"127.0.0.1:{_MONGO_PORT}", secrets=self._secrets)

@@ -10,6 +10,8 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from shared.kafka_access import KafkaAccess
+
 DAY: Final = 24 * 60 * 60 * 1000
 RETENTION_MS: Final = 29 * DAY
 """Every topic: long enough for a partner that is down for two weeks. The broker drops whole segments, each up to a day
@@ -80,9 +82,9 @@ def topics_for(partners: Iterable[str]) -> list[Topic]:
     ]
 
 
-async def provision(bootstrap: str, topics: Sequence[Topic], *, replication: int = 1) -> list[str]:
+async def provision(access: KafkaAccess, topics: Sequence[Topic], *, replication: int = 1) -> list[str]:
     """Create what is missing and return the names of it; topics that exist are left as they are."""
-    async with _admin(bootstrap) as admin:
+    async with _admin(access) as admin:
         missing = await _missing(admin, topics)
         if not missing:
             return []
@@ -95,9 +97,9 @@ async def provision(bootstrap: str, topics: Sequence[Topic], *, replication: int
         return [topic.name for topic in missing]
 
 
-async def missing_topics(bootstrap: str, topics: Sequence[Topic]) -> list[str]:
+async def missing_topics(access: KafkaAccess, topics: Sequence[Topic]) -> list[str]:
     """The names of those that do not exist; raises `KafkaError` where the broker does not answer."""
-    async with _admin(bootstrap) as admin:
+    async with _admin(access) as admin:
         return [topic.name for topic in await _missing(admin, topics)]
 
 
@@ -107,8 +109,8 @@ async def _missing(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> list[
 
 
 @asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+async def _admin(access: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**access.options)
     try:
         await admin.start()
         yield admin

@@ -45,7 +45,7 @@ class BackendContract:
     async def test_a_transaction_of_kafka_is_committed(self, backends: Backends) -> None:
         name = await a_topic(backends)
         async with (
-            AIOKafkaProducer(bootstrap_servers=backends.kafka, transactional_id=name) as producer,
+            AIOKafkaProducer(**backends.kafka.options, transactional_id=name) as producer,
             producer.transaction(),
         ):
             await producer.send_and_wait(name, b"all or nothing")
@@ -53,7 +53,7 @@ class BackendContract:
         assert await read(backends, name) == [b"all or nothing"]
 
     async def test_a_writer_does_not_make_a_topic(self, breakable: Backends) -> None:
-        async with AIOKafkaProducer(bootstrap_servers=breakable.kafka, request_timeout_ms=2000) as producer:
+        async with AIOKafkaProducer(**breakable.kafka.options, request_timeout_ms=2000) as producer:
             with pytest.raises(UnknownTopicOrPartitionError):
                 await producer.partitions_for(f"not-provisioned-{uuid4()}")
 
@@ -73,7 +73,7 @@ async def a_topic(backends: Backends) -> str:
 
 async def write(backends: Backends, topic: str, value: bytes) -> None:
     """One record, acknowledged."""
-    async with AIOKafkaProducer(bootstrap_servers=backends.kafka, acks="all") as producer:
+    async with AIOKafkaProducer(**backends.kafka.options, acks="all") as producer:
         await producer.send_and_wait(topic, value, key=b"key")
 
 
@@ -81,7 +81,7 @@ async def read(backends: Backends, topic: str) -> list[bytes]:
     """What the group of that name has not read yet; it commits what it gets."""
     async with AIOKafkaConsumer(
         topic,
-        bootstrap_servers=backends.kafka,
+        **backends.kafka.options,
         group_id=topic,
         auto_offset_reset="earliest",
         enable_auto_commit=False,

@@ -218,7 +218,7 @@ class Routed:
         """Everything on these topics, or on all that routing writes; each partition in order."""
         wanted = topics or ("routing.referrals.v1", "routing.alerts.v1", *map(queue_of, PARTNERS))
         kafka = self.backends.kafka
-        async with AIOKafkaConsumer(*wanted, bootstrap_servers=kafka, auto_offset_reset="earliest") as bus:
+        async with AIOKafkaConsumer(*wanted, **kafka.options, auto_offset_reset="earliest") as bus:
             ends = await bus.end_offsets(bus.assignment())
             found: list[ConsumerRecord] = []
             while any([await bus.position(partition) < end for partition, end in ends.items()]):
@@ -261,13 +261,13 @@ async def routed(backends: Backends, agreement: Agreement) -> AsyncIterator[Rout
     """Routing's topics and a database in which this agreement counts; all gone afterwards."""
     topics = topics_for(PARTNERS)
     await provision(backends.kafka, topics)
-    async with AIOKafkaProducer(bootstrap_servers=backends.kafka, acks="all", linger_ms=2) as producer:
+    async with AIOKafkaProducer(**backends.kafka.options, acks="all", linger_ms=2) as producer:
         made = Routed(backends, producer)
         await activate(made.database, [agreement])
         yield made
     await made.client.drop_database(made.database.name)
     made.client.close()
-    admin = AIOKafkaAdminClient(bootstrap_servers=backends.kafka)
+    admin = AIOKafkaAdminClient(**backends.kafka.options)
     await admin.start()
     try:
         await admin.delete_topics([topic.name for topic in topics])  # and what the groups committed there
@@ -278,7 +278,7 @@ async def routed(backends: Backends, agreement: Agreement) -> AsyncIterator[Rout
 def an_instance(backends: Backends, folder: Path) -> Service[Any]:
     """A routing that was not started; its token lies in `folder`."""
     settings = RoutingSettings(
-        kafka_bootstrap=backends.kafka, mongo_url=backends.mongo, service_token_file=folder / "service-token"
+        **dict(backends.kafka), mongo_url=backends.mongo, service_token_file=folder / "service-token"
     )
     service: Service[Any] = create_app(settings).state.service
     return service

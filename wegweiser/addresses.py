@@ -7,17 +7,18 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.kafka_access import KafkaAccess
+from shared.settings import lacking_in
+
 PLATFORM_FILE: Final = "var/platform.env"
 
 A = TypeVar("A", bound=BaseSettings)
 
 
-class Bus(BaseSettings):
-    """Where Kafka is."""
+class Bus(KafkaAccess, BaseSettings):
+    """Where Kafka is, and who an operator is there."""
 
     model_config = SettingsConfigDict(env_file=PLATFORM_FILE, frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    kafka_bootstrap: str
 
 
 class Doors(BaseSettings):
@@ -37,8 +38,8 @@ def found(addresses: type[A]) -> A:
     try:
         return addresses()
     except ValidationError as error:
-        missing = ", ".join(str(problem["loc"][0]).upper() for problem in error.errors())
-        stop(f"unknown: {missing}; set it in the environment, or start here where `make run` wrote {PLATFORM_FILE}")
+        advice = f"set it in the environment, or start here where `make run` wrote {PLATFORM_FILE}"
+        stop(f"unknown: {lacking_in(error)}; {advice}")
 
 
 def stop(why: str, code: int = 2) -> NoReturn:

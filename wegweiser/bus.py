@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from shared.kafka_access import KafkaAccess
 from shared.pipeline.reading import Subscription
 from wegweiser.addresses import stop
 
@@ -98,11 +99,11 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(bootstrap: str) -> AsyncIterator[Cluster]:
+async def cluster(access: KafkaAccess) -> AsyncIterator[Cluster]:
     """Connect; raises `KafkaError` where nobody answers."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access.options)
     # Asked about offsets, the client learns of one topic at a time and waits so long before the next.
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, retry_backoff_ms=10)
+    consumer = AIOKafkaConsumer(**access.options, retry_backoff_ms=10)
     try:
         await admin.start()
         await consumer.start()

@@ -1,12 +1,13 @@
 """The platform's own processes: services, and the sample consumers that stand for the partners' software."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Final
 
 from deploy.embedded.daemon import Daemon, Home
+from shared.kafka_access import KafkaAccess
 from wegweiser.settings import SAMPLE_PARTNER
 
 _ANSWER_SECONDS: Final = 2.0
@@ -17,18 +18,19 @@ class ServiceProcess(Daemon):
 
     stop_seconds = 45.0
 
-    def __init__(self, name: str, home: Home, *, port: int, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, home: Home, *, port: int, environment: Callable[[], Mapping[str, str]]) -> None:
+        """`environment` is asked at each start."""
         super().__init__(name, home, ports={f"{name.upper()}_PORT": port})
         self._port = port
-        self._environment = {**environment, "HOST": "127.0.0.1", "PORT": str(port)}
+        self._environment = environment
 
     def command(self) -> Sequence[str]:
         """The same command an operator would type."""
         return [sys.executable, "-m", "wegweiser", "service", self.name]
 
     def environment(self) -> Mapping[str, str]:
-        """Where everything is."""
-        return self._environment
+        """Where everything is, and who it is there."""
+        return {**self._environment(), "HOST": "127.0.0.1", "PORT": str(self._port)}
 
     def is_ready(self) -> bool:
         """Whether it says so itself: joined its group and polled."""
@@ -45,14 +47,11 @@ class ServiceProcess(Daemon):
 class PartnerProcess(Daemon):
     """A sample consumer of one partner, a program that knows nothing of ours."""
 
-    def __init__(self, partner_id: str, home: Home, *, kafka: str) -> None:
+    def __init__(self, partner_id: str, home: Home, *, kafka: Callable[[], KafkaAccess]) -> None:
         super().__init__(f"partner-{partner_id}", home)
+        self._id = partner_id
+        self._kafka = kafka
         self._data = home.data(self.name)
-        self._environment = {
-            "KAFKA_BOOTSTRAP": kafka,
-            "PARTNER_ID": partner_id,
-            "STATE_FILE": str(self._data / "known.sqlite"),
-        }
 
     def command(self) -> Sequence[str]:
         """The example as a partner's developer would start it."""
@@ -60,7 +59,11 @@ class PartnerProcess(Daemon):
 
     def environment(self) -> Mapping[str, str]:
         """All it is told."""
-        return self._environment
+        return {
+            **self._kafka().environment,
+            "PARTNER_ID": self._id,
+            "STATE_FILE": str(self._data / "known.sqlite"),
+        }
 
     def prepare(self) -> None:
         """Make the place where it remembers what it has dealt with."""

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from shared.kafka_access import KafkaAccess
 from shared.topics import SERVICES
 from wegweiser.addresses import Bus, found
 from wegweiser.bus import ask, cluster, matching, subscriptions_of
@@ -30,7 +31,7 @@ class Position:
 
 def lag(all_: Annotated[bool, typer.Option("--all", help="also who is not behind")] = False) -> None:
     """Show committed offset, end and lag of the consumer groups of services and partners that are behind."""
-    positions = ask(positions_of(found(Bus).kafka_bootstrap), patience=_PATIENCE_SECONDS)
+    positions = ask(positions_of(found(Bus)), patience=_PATIENCE_SECONDS)
     for line in lines_of(positions, with_zeros=all_):
         typer.echo(line)
 
@@ -49,9 +50,9 @@ def lines_of(positions: Sequence[Position], *, with_zeros: bool) -> Iterator[str
     yield f"{sum(at.lag for at in positions)} records behind, all groups together{where}"
 
 
-async def positions_of(bootstrap: str) -> list[Position]:
+async def positions_of(access: KafkaAccess) -> list[Position]:
     """Every group in every partition of the topics it reads: what it committed, and what its service subscribes to."""
-    async with cluster(bootstrap) as kafka:
+    async with cluster(access) as kafka:
         topics = await kafka.topics()
         reads: dict[str, set[str]] = defaultdict(set)
         for service in SERVICES:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from shared.contracts import BY_TYPE, Event
 from shared.envelope import UnreadableError, unwrap
+from shared.kafka_access import KafkaAccess
 from shared.pipeline import wire
 from shared.topics import SERVICES
 
@@ -32,21 +33,23 @@ class Seen:
 
 
 @asynccontextmanager
-async def live_events(bootstrap: str) -> AsyncIterator[AsyncIterator[Seen]]:
+async def live_events(access: KafkaAccess) -> AsyncIterator[AsyncIterator[Seen]]:
     """The events among the live records."""
-    async with live_records(bootstrap) as records:
+    async with live_records(access) as records:
         yield (seen async for record in records if (seen := _seen(record)))
 
 
 @asynccontextmanager
-async def live_records(bootstrap: str, *, from_start: bool = False) -> AsyncIterator[AsyncIterator[ConsumerRecord]]:
+async def live_records(
+    access: KafkaAccess, *, from_start: bool = False
+) -> AsyncIterator[AsyncIterator[ConsumerRecord]]:
     """A stream that begins at the end of every topic, and at the beginning of topics that are made later.
 
     With `from_start` it begins with what lies there. Records that no client could read are among them.
     """
     wire.install()
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **access.options,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         metadata_max_age_ms=_NEW_TOPICS_MS,

@@ -5,6 +5,9 @@ import os
 import re
 import shlex
 import shutil
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -13,12 +16,16 @@ from deploy.backends import Server, backends
 from deploy.embedded.daemon import Daemon, Home
 from deploy.embedded.mail import MailSink
 from deploy.errors import DeployError
+from deploy.principals import admit, admit_to_mongo, grant
+from deploy.secrets import write_private
 from services.routing.agreement_files import load_agreements
+from shared.rights import OPERATOR, Right, partner_principal, rights_of_operator, rights_of_partner, rights_of_service
 from shared.topics import SERVICES, provision, topics_for
 from wegweiser.activation import activate_all
+from wegweiser.bus import subscriptions_of
 from wegweiser.children import PartnerProcess, ServiceProcess
 from wegweiser.doors import NoAnswerError
-from wegweiser.settings import AGREEMENTS, PlatformSettings
+from wegweiser.settings import AGREEMENTS, SERVICE_FILES, PlatformSettings
 from wegweiser.supervisor import Say, Supervisor
 
 PID_FILE: Final = "platform"
@@ -47,28 +54,31 @@ class Platform:
         self._settings = settings
         self._say = say
         self._supervisor = Supervisor(say, lambda name: home.stopped(name).exists())
-        self._address_file = settings.var_dir / ADDRESS_FILE
         self._pid_file = home.pid_file(PID_FILE)
+        self._token_file = (settings.var_dir / "service-token").absolute()
         self._stop_files = [home.stopped(name) for name in SERVICES]
         self._partner_ids = partners()
         self.backends = backends(settings)
         self._mail = MailSink(home, port=settings.smtp_port, folder=settings.mail_folder)
         self._services = [
-            ServiceProcess(name, home, port=settings.port_of(name), environment=self.environment) for name in SERVICES
+            ServiceProcess(name, home, port=settings.port_of(name), environment=partial(self.environment_of, name))
+            for name in SERVICES
         ]
-        self._partners = [PartnerProcess(id_, home, kafka=self.backends.kafka) for id_ in self._partner_ids]
+        self._partners = [
+            PartnerProcess(id_, home, kafka=partial(self.backends.kafka_of, partner_principal(id_, 1)))
+            for id_ in self._partner_ids
+        ]
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a process of ours, or anybody else's, has to know to join."""
+    def environment_of(self, service: str) -> dict[str, str]:
+        """What a service has to know to join, as itself."""
         return {
-            "KAFKA_BOOTSTRAP": self.backends.kafka,
-            "MONGO_URL": self.backends.mongo,
+            **self.backends.kafka_of(service).environment,
+            "MONGO_URL": self.backends.mongo_of(service),
             **self._settings.urls,
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self._settings.smtp_port),
             "MAIL_FROM": self._settings.mail_from,
-            "SERVICE_TOKEN_FILE": str((self._settings.var_dir / "service-token").absolute()),
+            "SERVICE_TOKEN_FILE": str(self._token_file),
         }
 
     def claim(self) -> None:
@@ -82,7 +92,7 @@ class Platform:
         for file in self._stop_files:
             file.unlink(missing_ok=True)
         self._pid_file.write(os.getpid())
-        self._address_file.unlink(missing_ok=True)
+        forget_addresses(self._settings.var_dir)
 
     def empty(self) -> None:
         """Forget what an earlier run left, so that everything happens for the first time; only after `claim`."""
@@ -104,19 +114,31 @@ class Platform:
         told = False
         while True:
             try:
-                return await provision(self.backends.kafka, topics_for(self._partner_ids))
+                made = await provision(self.backends.kafka, topics_for(self._partner_ids))
+                await asyncio.to_thread(self._admit)
             except KafkaError as error:
                 if not told:
-                    self._say(f"Kafka does not answer ({type(error).__name__}); it is asked again until it does")
+                    reason = await self.backends.kafka.refusal() or str(error)
+                    self._say(f"Kafka does not answer ({reason}); it is asked again until it does")
                 told = True
                 await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return made
+
+    def _admit(self) -> None:
+        """Let everybody in who is of this platform; elsewhere users are somebody else's work."""
+        if self.backends.broker is not None and self._settings.kafka_security_protocol != "PLAINTEXT":
+            rights = rights_with(self._partner_ids)
+            admit(self.backends.kafka, map(self.backends.kafka_of, rights))
+            grant(self.backends.kafka, rights)
+        if self.backends.database is not None:
+            admit_to_mongo(self.backends.mongo, map(self.backends.mongo_of, SERVICES))
 
     async def _activate(self) -> None:
-        token_file = self._settings.var_dir / "service-token"
         while True:
             try:
                 made = await asyncio.to_thread(
-                    activate_all, load_agreements(AGREEMENTS), self._settings.url_of("routing"), token_file
+                    activate_all, load_agreements(AGREEMENTS), self._settings.url_of("routing"), self._token_file
                 )
             except NoAnswerError as error:
                 self._say(f"{error}; it is asked again until it does")
@@ -134,13 +156,38 @@ class Platform:
         """Partners first, then the services, which drain, then what they need."""
         order: list[list[Server]] = [[*self._partners], [*self._services], [self._mail]]
         await self._supervisor.stop([*order, *([server] for server in self.backends.servers)])
-        self._address_file.unlink(missing_ok=True)
+        forget_addresses(self._settings.var_dir)
         self._pid_file.remove()
 
     def _write_environment(self) -> None:
-        self._address_file.write_text(
-            "".join(f"{name}={_for_a_shell(value)}\n" for name, value in self.environment.items())
-        )
+        operator = {
+            **self.backends.kafka_of(OPERATOR).environment,
+            **self._settings.urls,
+            "SERVICE_TOKEN_FILE": str(self._token_file),
+        }
+        write_private(self._settings.var_dir / ADDRESS_FILE, _lines(operator))
+        for name in SERVICES:
+            write_private(self._settings.var_dir / SERVICE_FILES / f"{name}.env", _lines(self.environment_of(name)))
+
+
+def rights_with(partner_ids: Sequence[str]) -> dict[str, list[Right]]:
+    """What each principal of a platform with these partners may do on Kafka."""
+    topics = [topic.name for topic in topics_for(partner_ids)]
+    return {
+        **{name: list(rights_of_service(name, subscriptions_of(name), topics)) for name in SERVICES},
+        **{partner_principal(id_, 1): list(rights_of_partner(id_)) for id_ in partner_ids},
+        OPERATOR: list(rights_of_operator()),
+    }
+
+
+def forget_addresses(var_dir: Path) -> None:
+    """Take away the files that tell where a platform is, for nobody answers there any more."""
+    (var_dir / ADDRESS_FILE).unlink(missing_ok=True)
+    shutil.rmtree(var_dir / SERVICE_FILES, ignore_errors=True)
+
+
+def _lines(environment: Mapping[str, str]) -> str:
+    return "".join(f"{name}={_for_a_shell(value)}\n" for name, value in environment.items())
 
 
 def _for_a_shell(value: str) -> str:

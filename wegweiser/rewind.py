@@ -12,6 +12,7 @@ import typer
 
 from shared import logs
 from shared.contracts import CONTRACTS
+from shared.kafka_access import KafkaAccess
 from shared.mongo import StoreError
 from shared.pipeline.consumer import BATCH_BYTES
 from shared.pipeline.pipeline import Pipeline
@@ -55,11 +56,11 @@ def rewind(
     bus in full and is only named: see docs/adr/0008-rewind-after-a-restore.md.
     """
     moment = parsed(to)
-    bootstrap = found(Bus).kafka_bootstrap
+    access = found(Bus)
     logs.configure(service, "auto", sys.stderr)
     try:
         with not_started(service) as made:
-            done = ask(read_again(bootstrap, made.pipeline, publishers=(service, "every service"), moment=moment))
+            done = ask(read_again(access, made.pipeline, publishers=(service, "every service"), moment=moment))
     except ActiveGroupError as error:
         stop(str(error), code=1)
     except StoreError as error:
@@ -101,7 +102,7 @@ def lines_of(service: str, done: Rewound) -> Iterator[str]:
 
 
 async def read_again(
-    bootstrap: str, pipeline: Pipeline[Any], *, publishers: Collection[str], moment: datetime
+    access: KafkaAccess, pipeline: Pipeline[Any], *, publishers: Collection[str], moment: datetime
 ) -> Rewound:
     """Read what was told and what was read since this moment again, up to where the groups stand.
 
@@ -109,7 +110,7 @@ async def read_again(
     are the names under which the contracts know it. Raises `ActiveGroupError` before anything is changed, or later
     where the service is started meanwhile.
     """
-    async with cluster(bootstrap) as kafka:
+    async with cluster(access) as kafka:
         stopped = partial(_require_stopped, kafka, pipeline.subscriptions)
         await stopped()
         rewinding = await pipeline.rewinding()
@@ -121,11 +122,11 @@ async def read_again(
         ]
         await rewinding.begin()
         told = [span(rewinding.told) for span in written]
-        taken_over = await _run(bootstrap, told, rewinding, pipeline.batch_records, stopped)
+        taken_over = await _run(access, told, rewinding, pipeline.batch_records, stopped)
         spans = [span for _, span in stretches]
         if rewinding.repeats:
             spans += [span(rewinding.repeated) for span in written]
-        took_effect = await _run(bootstrap, spans, rewinding, pipeline.batch_records, stopped)
+        took_effect = await _run(access, spans, rewinding, pipeline.batch_records, stopped)
         ended = await rewinding.tie_loose_ends(pipeline.batch_records)
         difference = await rewinding.finish()
     stretches = [(group, span) for group, span in stretches if span.since < span.until]
@@ -170,7 +171,7 @@ async def _read(
 
 
 async def _run(
-    bootstrap: str,
+    access: KafkaAccess,
     spans: Sequence[Span],
     rewinding: Rewinding[Any],
     batch_records: int,
@@ -180,7 +181,7 @@ async def _run(
     took_effect = 0
     batch: list[Step[Any]] = []
     size = 0
-    async with aclosing(merged(bootstrap, [span for span in spans if span.since < span.end])) as steps:
+    async with aclosing(merged(access, [span for span in spans if span.since < span.end])) as steps:
         async for step in steps:
             if batch and (len(batch) == batch_records or size + step.size > BATCH_BYTES):
                 await stopped()

@@ -17,6 +17,7 @@ from deploy.embedded.daemon import Home
 from deploy.embedded.java import kafka_jars
 from deploy.errors import DeployError
 from shared.files import InvalidFileError
+from shared.rights import OPERATOR
 from wegweiser.live import Seen, live_events
 from wegweiser.platform import ADDRESS_FILE, PID_FILE, AlreadyRunningError, Platform
 from wegweiser.samples import send, still_unmet
@@ -115,7 +116,7 @@ class Show:
     async def _events(self, stack: AsyncExitStack) -> AsyncIterator[Seen]:
         while True:
             try:
-                return await stack.enter_async_context(live_events(self._platform.backends.kafka))
+                return await stack.enter_async_context(live_events(self._platform.backends.kafka_of(OPERATOR)))
             except KafkaError:  # it was killed just now; the supervisor brings it back
                 await asyncio.sleep(1)
 
@@ -145,8 +146,8 @@ class Show:
         yield ""
         for name, url in self._settings.urls.items():
             yield f"{name.removesuffix('_URL').lower():12}{url}/docs"
-        yield f"{'Kafka':12}{self._platform.backends.kafka}"
-        yield f"{'MongoDB':12}{self._platform.backends.mongo}"
+        yield f"{'Kafka':12}{self._platform.backends.kafka.kafka_bootstrap}"
+        yield f"{'MongoDB':12}{self._platform.backends.mongo.rpartition('@')[2].partition('/')[0]}"
         yield f"{'mails':12}{self._settings.mail_folder}/"
         yield f"{'logs':12}{self._settings.var_dir / 'log'}/"
         yield f"{'addresses':12}{self._settings.var_dir / ADDRESS_FILE}"

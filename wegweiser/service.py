@@ -15,8 +15,7 @@ from deploy.embedded.ports import PortTakenError, holder_of
 from shared.files import InvalidFileError
 from shared.memory import share_heap
 from shared.topics import ServiceName
-from wegweiser.addresses import PLATFORM_FILE
-from wegweiser.settings import wrong_in
+from wegweiser.settings import SERVICE_FILES, platform_settings, wrong_in
 
 _OPEN_REQUESTS_SECONDS: Final = 10
 
@@ -57,9 +56,14 @@ def application(name: ServiceName) -> Any:
 @contextmanager
 def not_started(name: ServiceName) -> Iterator[Any]:
     """A service as what a command acts as, with the settings of the environment or of `make run`."""
-    for setting, value in dotenv_values(PLATFORM_FILE).items():
-        os.environ.setdefault(setting, value or "")
-    made = application(name).state.service
+    file = platform_settings().var_dir / SERVICE_FILES / f"{name}.env"
+    added = {setting: value or "" for setting, value in dotenv_values(file).items() if setting not in os.environ}
+    os.environ.update(added)
+    try:
+        made = application(name).state.service
+    finally:
+        for setting in added:
+            del os.environ[setting]
     try:
         yield made
     finally:

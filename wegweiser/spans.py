@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from shared.kafka_access import KafkaAccess
 from shared.pipeline.rewinding import Step
 
 CHUNK: Final = 200
@@ -35,12 +36,12 @@ class Span:
     understand: Understand
 
 
-async def merged(bootstrap: str, spans: Sequence[Span]) -> AsyncGenerator[Step[Any], None]:
+async def merged(access: KafkaAccess, spans: Sequence[Span]) -> AsyncGenerator[Step[Any], None]:
     """The steps of all spans by their `at`; within a partition in the order of the offsets, whatever they say."""
     if not spans:  # a client that is assigned nothing trips over its own end
         return
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **access.options,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",

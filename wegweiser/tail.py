@@ -13,6 +13,7 @@ from rich.text import Text
 
 from shared.contracts import BY_TYPE
 from shared.envelope import UnreadableError, is_id, unwrap
+from shared.kafka_access import KafkaAccess
 from wegweiser.addresses import Bus, found
 from wegweiser.bus import ask
 from wegweiser.live import live_records
@@ -30,12 +31,12 @@ def tail(
         logger_factory=structlog.ReturnLoggerFactory()
     )  # what cannot be read has a line of its own here
     with suppress(KeyboardInterrupt):
-        ask(follow(found(Bus).kafka_bootstrap, Console(highlight=False, markup=False), from_start=from_start))
+        ask(follow(found(Bus), Console(highlight=False, markup=False), from_start=from_start))
 
 
-async def follow(bootstrap: str, console: Console, *, from_start: bool) -> None:
+async def follow(access: KafkaAccess, console: Console, *, from_start: bool) -> None:
     """Print every record of every topic."""
-    async with live_records(bootstrap, from_start=from_start) as records:
+    async with live_records(access, from_start=from_start) as records:
         typer.echo(f"listening; {TIMES}", err=True)  # what happens from now on is shown
         async for record in records:
             console.print(line_of(record), soft_wrap=True)

@@ -123,10 +123,10 @@ async def trial(hop: Hop) -> dict[str, float]:
     await database["inbox"].create_index("at", expireAfterSeconds=37 * 24 * 60 * 60)
     await database["outbox"].create_index([("stream", 1), ("sequence", 1)])
     await database["outbox"].create_index("time", partialFilterExpression={"unsent": True})
-    producer = AIOKafkaProducer(bootstrap_servers=hop.kafka, acks="all", linger_ms=2, max_batch_size=BATCH_BYTES)
+    producer = AIOKafkaProducer(**hop.kafka.options, acks="all", linger_ms=2, max_batch_size=BATCH_BYTES)
     consumer = AIOKafkaConsumer(
         IN,
-        bootstrap_servers=hop.kafka,
+        **hop.kafka.options,
         group_id=hop.name,
         auto_offset_reset="earliest",
         enable_auto_commit=False,

@@ -18,13 +18,13 @@ _ACCEPTED: Final = b"de.integrationsbuero.reply.accepted.v1"
 async def trial(assignment: Assignment) -> dict[str, Any]:
     """Answer until told to stop."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=assignment.kafka,
+        **assignment.kafka.options,
         group_id="bench-partner",
         auto_offset_reset="latest",
         metadata_max_age_ms=3000,
     )
     consumer.subscribe(pattern=REFERRALS)
-    producer = AIOKafkaProducer(bootstrap_servers=assignment.kafka, acks="all", linger_ms=2, max_batch_size=BATCH_BYTES)
+    producer = AIOKafkaProducer(**assignment.kafka.options, acks="all", linger_ms=2, max_batch_size=BATCH_BYTES)
     await consumer.start()
     await producer.start()
     while not consumer.assignment():

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import KafkaMessage
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from benchmarks.trials.process import run
-from benchmarks.trials.workload import IN, OUT, Hop, Stopwatch, codes_of, progressed
+from benchmarks.trials.workload import IN, OUT, Hop, Stopwatch, broker_of, codes_of, progressed
 from shared.contracts.base import derived_id
 from shared.contracts.intake import CaseOpened
 from shared.pipeline.engine import utc_now
@@ -24,7 +24,7 @@ async def trial(hop: Hop) -> dict[str, float]:
     database = client[hop.name]
     for name in ("inbox", "cases", "outbox"):
         await database.create_collection(name)
-    broker = KafkaBroker(hop.kafka, acks="all", enable_idempotence=True, logger=None)
+    broker = broker_of(hop.kafka)
     handled = 0
 
     @broker.subscriber(IN, group_id=hop.name, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK)

@@ -47,7 +47,7 @@ async def trial(hop: Hop) -> dict[str, float]:
     pipeline = Pipeline(
         "toy",
         ServiceSettings(
-            kafka_bootstrap=hop.kafka,
+            **dict(hop.kafka),
             mongo_url=hop.mongo,
             port=1,
             batch_records=hop.batch_records,

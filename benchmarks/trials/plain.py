@@ -3,11 +3,10 @@
 from typing import Any
 
 from faststream import AckPolicy
-from faststream.kafka import KafkaBroker
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from benchmarks.trials.process import run
-from benchmarks.trials.workload import IN, OUT, Hop, Stopwatch, codes_of, progressed
+from benchmarks.trials.workload import IN, OUT, Hop, Stopwatch, broker_of, codes_of, progressed
 from shared.contracts.intake import CaseOpened
 from shared.pipeline.engine import utc_now
 
@@ -18,7 +17,7 @@ async def trial(hop: Hop) -> dict[str, float]:
     watch.watch()
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(hop.mongo, tz_aware=True)
     cases = client[hop.name]["cases"]
-    broker = KafkaBroker(hop.kafka, acks="all", enable_idempotence=True, logger=None)
+    broker = broker_of(hop.kafka)
     handled = 0
 
     @broker.subscriber(IN, group_id=hop.name, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK)

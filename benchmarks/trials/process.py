@@ -2,21 +2,25 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import uvloop
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.kafka_access import KafkaAccess
+from wegweiser.addresses import Bus
 
 
 class Assignment(BaseModel):
-    """What every trial is told on its command line, as JSON."""
+    """What every trial is told: on its command line, as JSON, and in its environment where Kafka and MongoDB are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kafka: str
-    mongo: str
+    kafka: KafkaAccess = Field(default_factory=Bus)
+    mongo: str = Field(default_factory=lambda: os.environ["MONGO_URL"])
 
 
 A = TypeVar("A", bound=Assignment)

@@ -24,7 +24,7 @@ class Watch(Assignment):
 async def trial(watch: Watch) -> dict[str, Any]:
     """By case id where the payload has one, else by key: the monotonic time in seconds."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=watch.kafka,
+        **watch.kafka.options,
         group_id=f"bench-{new_id()}",
         auto_offset_reset="latest",
         metadata_max_age_ms=3000,

@@ -21,7 +21,7 @@ class Pace(Assignment):
 
 async def trial(pace: Pace) -> dict[str, Any]:
     """By key: the monotonic time in seconds at which it was sent."""
-    producer = AIOKafkaProducer(bootstrap_servers=pace.kafka, acks="all")
+    producer = AIOKafkaProducer(**pace.kafka.options, acks="all")
     value = a_case().model_dump_json(exclude={"case_id"}).encode()
     sent: dict[str, float] = {}
 

@@ -18,6 +18,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from shared.kafka_access import KafkaAccess
 from shared.metrics import BACK_OFFS, BATCH_RECORDS, BATCH_SECONDS, HOP_SECONDS, LAG
 from shared.mongo import StoreError
 from shared.pipeline.outbox import RETRY_MS, until_reachable
@@ -231,8 +232,9 @@ class Consumption:
     """A FastStream broker with one batch subscriber on a topic pattern."""
 
     def __init__(
-        self, bootstrap: str, pattern: str, group: str, handle: Handle, publish: Publish, *, batch_records: int
+        self, access: KafkaAccess, pattern: str, group: str, handle: Handle, publish: Publish, *, batch_records: int
     ) -> None:
+        self._access = access
         self._handle = handle
         self._publish = publish
         self.group = group
@@ -240,7 +242,7 @@ class Consumption:
         self._failures = 0
         self._stopping = asyncio.Event()
         self._broker = KafkaBroker(
-            bootstrap,
+            access.kafka_bootstrap,
             client_id=f"integrationsbuero-{group}",
             consumer_only=True,
             allow_auto_create_topics=False,
@@ -268,7 +270,7 @@ class Consumption:
 
     async def start(self) -> None:
         """Join the group and begin; waits until the broker answers."""
-        await until_reachable(self._connect)
+        await until_reachable(self._connect, self._access)
 
     async def _connect(self) -> None:
         await self._broker.connect()
@@ -305,7 +307,7 @@ class Consumption:
 
     def _building(self, builder: Any) -> Callable[..., PatientConsumer]:
         def build(**options: Any) -> PatientConsumer:
-            consumer = PatientConsumer(**{**builder.keywords, **options})
+            consumer = PatientConsumer(**{**builder.keywords, **self._access.options, **options})
             self._listener.consumer = consumer
             return consumer
 

@@ -23,6 +23,7 @@ from pymongo.write_concern import WriteConcern
 from shared.contracts import BY_EVENT, BY_TYPE, Event
 from shared.contracts.base import derived_id
 from shared.envelope import Cause, headers_of, source_of, traceparent_of
+from shared.kafka_access import KafkaAccess
 from shared.metrics import PUBLISHED, UNSENT_SECONDS
 from shared.migrations import Migration, ensure_collection
 from shared.mongo import Database, StoreError, translated
@@ -103,10 +104,10 @@ class Publisher:
     REMEMBERED: Final = 10_000
     """Rows just sent: a majority still reads them as unsent for a moment, and nobody needs them twice."""
 
-    def __init__(self, database: Database, bootstrap: str, service: str) -> None:
+    def __init__(self, database: Database, access: KafkaAccess, service: str) -> None:
         self._rows = database[OUTBOX]
         self._sent = database[OUTBOX].with_options(write_concern=WriteConcern(w=1))
-        self._bootstrap = bootstrap
+        self._access = access
         self._service = service
         self._source = source_of(service)
         self._blocked: dict[str, float] = {}
@@ -121,7 +122,7 @@ class Publisher:
     async def start(self) -> None:
         """Begin to publish what is nudged and to sweep; waits until the broker answers."""
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._access.options,
             client_id=f"integrationsbuero-{self._service}",
             acks="all",
             # With idempotence the client repeats for ever what an unreachable broker does not take, and one record that
@@ -133,7 +134,7 @@ class Publisher:
             retry_backoff_ms=RETRY_MS,
         )
         try:
-            await until_reachable(self._producer.start)
+            await until_reachable(self._producer.start, self._access)
         except asyncio.CancelledError:  # stopped before the broker was there
             await self._producer.stop()
             raise
@@ -313,13 +314,17 @@ class Publisher:
         await self._publish({row["stream"] for row in rows}, without=self._blocked_topics())
 
 
-async def until_reachable(connect: Callable[[], Awaitable[None]]) -> None:
-    """Call `connect` until the broker answers."""
+async def until_reachable(connect: Callable[[], Awaitable[None]], access: KafkaAccess) -> None:
+    """Call `connect` until the broker answers; says once why it does not, and again when that is another reason."""
+    told = None
     while True:
         try:
             await connect()
         except KafkaError as error:
-            log.warning("broker_unreachable", error=type(error).__name__)
+            reason = await access.refusal() or type(error).__name__
+            if reason != told:
+                log.warning("broker_unreachable", reason=reason)
+            told = reason
             await asyncio.sleep(1)
         else:
             return

@@ -57,13 +57,13 @@ class Pipeline(Generic[S]):
         self._migrations = (*engine.MIGRATIONS, *outbox.MIGRATIONS, *set_aside.MIGRATIONS, *migrations)
         self.after_batch: list[Callable[[], None]] = []
         self._engine = Engine(database, states)
-        self.publisher = Publisher(database, settings.kafka_bootstrap, service)
+        self.publisher = Publisher(database, settings, service)
         self.door: Door[S] = Door(self._engine, self.publisher)
         self.set_aside = SetAside(database)
         self._readers = [(sub, Reader(service, reactions, sub)) for sub in subscriptions]
         self._consumptions = [
             Consumption(
-                settings.kafka_bootstrap,
+                settings,
                 subscription.pattern,
                 subscription.group,
                 self._handling(reader),

@@ -72,7 +72,7 @@ class Second(ServiceProcess):
     def __init__(self, running: Running, name: str) -> None:
         [port] = free_ports(1)
         home = Home(running.settings.var_dir / "second")
-        super().__init__(name, home, port=port, environment=running.platform.environment)
+        super().__init__(name, home, port=port, environment=lambda: running.platform.environment_of(name))
         self.url = f"http://127.0.0.1:{port}"
 
 

@@ -3,13 +3,14 @@
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord
 
+from shared.kafka_access import KafkaAccess
 from shared.pipeline import wire
 
 
-async def every_record(bootstrap: str) -> list[ConsumerRecord]:
+async def every_record(access: KafkaAccess) -> list[ConsumerRecord]:
     """All records of all topics, up to the ends as they are when it starts; also what no client could read."""
     wire.install()
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**access.options, auto_offset_reset="earliest")
     await consumer.start()
     try:
         topics = [topic for topic in await consumer.topics() if not topic.startswith("__")]

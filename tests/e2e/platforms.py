@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 
 from deploy.embedded.ports import free_ports
+from shared.kafka_access import KafkaAccess
 from wegweiser.platform import Platform
 from wegweiser.settings import PlatformSettings
 
@@ -23,7 +24,7 @@ class Running:
     intake: httpx.AsyncClient
 
     @property
-    def kafka(self) -> str:
+    def kafka(self) -> KafkaAccess:
         return self.platform.backends.kafka
 
     @property

@@ -47,7 +47,7 @@ def a_canary_case(**said: object) -> dict[str, object]:
 
 @asynccontextmanager
 async def a_producer(running: Running) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=running.kafka)
+    producer = AIOKafkaProducer(**running.kafka.options)
     await producer.start()
     try:
         yield producer

@@ -129,7 +129,7 @@ class Instances:
 @asynccontextmanager
 async def instances_of(trial: Trial, logs: Path) -> AsyncIterator[Instances]:
     """A place for instances of the toy, which are killed at the end."""
-    made = Instances(logs, "toy.run", trial.names.service, trial.kafka, trial.mongo_url)
+    made = Instances(logs, "toy.run", trial.names.service, **trial.kafka.environment, MONGO_URL=trial.mongo_url)
     try:
         yield made
     finally:
@@ -139,7 +139,7 @@ async def instances_of(trial: Trial, logs: Path) -> AsyncIterator[Instances]:
 @asynccontextmanager
 async def instances_of_routing(backends: Backends, logs: Path) -> AsyncIterator[Instances]:
     """A place for instances of routing, which are killed at the end."""
-    said = {"KAFKA_BOOTSTRAP": backends.kafka, "MONGO_URL": backends.mongo, "LOG_FORMAT": "json"}
+    said = {**backends.kafka.environment, "MONGO_URL": backends.mongo, "LOG_FORMAT": "json"}
     token = str(logs / "service-token")
     made = Instances(logs, "faults.routing_process", SERVICE_TOKEN_FILE=token, **said)
     try:

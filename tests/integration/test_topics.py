@@ -17,7 +17,7 @@ OF_THE_TOPIC = 1
 
 @pytest.fixture
 async def admin(backends: Backends) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=backends.kafka)
+    client = AIOKafkaAdminClient(**backends.kafka.options)
     await client.start()
     yield client
     await client.close()

@@ -8,6 +8,7 @@ from aiokafka.record.default_records import DefaultRecordBase, _DefaultRecordBat
 from aiokafka.record.util import calc_crc32c
 
 from shared.contracts.base import new_id
+from shared.kafka_access import KafkaAccess
 from toy.records import Written
 from toy.trial import PARTITIONS
 
@@ -60,9 +61,9 @@ def with_codec(data: bytearray, codec: int) -> bytearray:
     return sealed(data)
 
 
-async def write_batch(kafka: str, topic: str, events: Sequence[Written], codec: str = "plain") -> None:
+async def write_batch(kafka: KafkaAccess, topic: str, events: Sequence[Written], codec: str = "plain") -> None:
     """Put the events on partition 0 as one producer batch, whatever is in it."""
-    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all") as producer:
+    async with AIOKafkaProducer(**kafka.options, acks="all") as producer:
         batch = producer.create_batch()
         batch._builder = builder_of(events, codec)
         batch._relative_offset = len(events)
@@ -76,14 +77,14 @@ def to_be_copied() -> Written:
     return Written(case_id, id_=id_)
 
 
-async def write_copies(kafka: str, topic: str, events: Sequence[Written], copies: range) -> None:
+async def write_copies(kafka: KafkaAccess, topic: str, events: Sequence[Written], copies: range) -> None:
     """Put copies of the events on the topic, compressed and as fast as the broker takes them.
 
     A copy is made of bytes, yet each of its events is one of its own; the same number makes the same copy.
     """
     builder = builder_of(events, "zstd")
     original = bytes(builder._buffer)
-    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all") as producer:
+    async with AIOKafkaProducer(**kafka.options, acks="all") as producer:
         for copy in copies:
             builder._buffer = bytearray(original.replace(_COPY.encode(), f"{copy:08x}".encode()))
             batch = producer.create_batch()

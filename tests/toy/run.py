@@ -17,6 +17,7 @@ from shared import logs, mongo
 from shared.pipeline import engine
 from shared.pipeline.consumer import PatientConsumer
 from shared.pipeline.outbox import Publisher
+from shared.settings import ServiceSettings
 from toy.service import Names, pipeline
 
 BEFORE_TRANSACTION, INSIDE_TRANSACTION, AFTER_TRANSACTION = (
@@ -74,8 +75,6 @@ async def main() -> None:
     """Run until SIGTERM; says `ready` and `stopped` as log lines."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run")
-    parser.add_argument("kafka")
-    parser.add_argument("mongo")
     parser.add_argument("--batch", type=int, default=1000)
     parser.add_argument("--die-at", choices=POINTS)
     parser.add_argument("--freeze-at", choices=POINTS)
@@ -90,8 +89,9 @@ async def main() -> None:
     if said.freeze_at:
         interrupt(said.freeze_at, lambda: os.kill(os.getpid(), signal.SIGSTOP))
 
-    client = mongo.connect(said.mongo)
-    toy = pipeline(Names(said.run), client[said.run], said.kafka, said.mongo, batch_records=said.batch)
+    settings = ServiceSettings(port=1)
+    client = mongo.connect(settings.mongo_url)
+    toy = pipeline(Names(said.run), client[said.run], settings, settings.mongo_url, batch_records=said.batch)
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     starting = asyncio.create_task(toy.start())

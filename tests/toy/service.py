@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from shared.contracts.codes import WithdrawalReason
 from shared.contracts.routing import ReferralAccepted, ReferralWithdrawn
+from shared.kafka_access import KafkaAccess
 from shared.mongo import Database
 from shared.pipeline.decisions import Aggregate, Decision, Reaction, Received
 from shared.pipeline.pipeline import Pipeline
@@ -94,9 +95,11 @@ def subscription(names: Names) -> Subscription:
     return Subscription(f"^({re.escape(names.incoming)}|{re.escape(names.second_incoming)})$", names.service)
 
 
-def pipeline(names: Names, database: Database, kafka: str, mongo: str, *, batch_records: int = 1000) -> Pipeline[Tally]:
+def pipeline(
+    names: Names, database: Database, kafka: KafkaAccess, mongo: str, *, batch_records: int = 1000
+) -> Pipeline[Tally]:
     """The toy, ready to be started."""
-    settings = ServiceSettings(kafka_bootstrap=kafka, mongo_url=mongo, port=1, batch_records=batch_records)
+    settings = ServiceSettings(**{**dict(kafka), "mongo_url": mongo, "port": 1, "batch_records": batch_records})
     return Pipeline(
         names.service, settings, database, Tallies(database), reactions(names), [subscription(names)], migrations=()
     )

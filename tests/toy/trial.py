@@ -14,6 +14,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from pymongo.read_concern import ReadConcern
 
 from shared import mongo
+from shared.kafka_access import KafkaAccess
 from shared.migrations import migrate
 from shared.mongo import Database
 from shared.pipeline import engine, outbox, set_aside
@@ -45,7 +46,7 @@ async def eventually(
 class Trial:
     """Everything one test needs; made by `a_trial`."""
 
-    def __init__(self, kafka: str, mongo_url: str) -> None:
+    def __init__(self, kafka: KafkaAccess, mongo_url: str) -> None:
         self.names = Names(f"toy-{uuid4().hex[:8]}")
         self.kafka = kafka
         self.mongo_url = mongo_url
@@ -89,14 +90,14 @@ class Trial:
     async def write(self, *events: Written, topic: str | None = None) -> None:
         """Put events on the incoming topic; returns when the broker has them all."""
         if self._producer is None:
-            self._producer = AIOKafkaProducer(bootstrap_servers=self.kafka, acks="all", linger_ms=2)
+            self._producer = AIOKafkaProducer(**self.kafka.options, acks="all", linger_ms=2)
             await self._producer.start()
         target = topic or self.names.incoming
         await asyncio.gather(*[await self._producer.send(target, **kwargs_of(event)) for event in events])
 
     async def records_of(self, topic: str) -> list[ConsumerRecord]:
         """Everything on a topic, each partition in order."""
-        async with AIOKafkaConsumer(bootstrap_servers=self.kafka, auto_offset_reset="earliest") as consumer:
+        async with AIOKafkaConsumer(**self.kafka.options, auto_offset_reset="earliest") as consumer:
             width = 1 if topic == self.names.dead_letters else PARTITIONS
             partitions = [TopicPartition(topic, number) for number in range(width)]
             consumer.assign(partitions)
@@ -109,7 +110,7 @@ class Trial:
 
     async def committed(self) -> dict[int, int]:
         """The group's committed offsets on the incoming topic, by partition."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka)
+        admin = AIOKafkaAdminClient(**self.kafka.options)
         await admin.start()
         try:
             offsets: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(
@@ -121,7 +122,7 @@ class Trial:
 
     async def members(self) -> int:
         """How many instances the broker counts in the group; one that did not say good-bye counts for a while."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka)
+        admin = AIOKafkaAdminClient(**self.kafka.options)
         await admin.start()
         try:
             [answer] = await admin.describe_consumer_groups([self.names.service])
@@ -174,7 +175,7 @@ class Trial:
 
 
 @asynccontextmanager
-async def a_trial(kafka: str, mongo_url: str, *, topics: bool = True) -> AsyncIterator[Trial]:
+async def a_trial(kafka: KafkaAccess, mongo_url: str, *, topics: bool = True) -> AsyncIterator[Trial]:
     """A trial with its collections, and with its topics where asked for; all gone afterwards."""
     trial = Trial(kafka, mongo_url)
     try:
@@ -200,9 +201,9 @@ async def running(*pipelines: Pipeline[Any]) -> AsyncIterator[None]:
         await asyncio.gather(*(one.stop() for one in pipelines))
 
 
-async def delete_topics(kafka: str, names: Names, only: Collection[str] | None = None) -> None:
+async def delete_topics(kafka: KafkaAccess, names: Names, only: Collection[str] | None = None) -> None:
     """Remove the trial's topics, or some of them; those that were never there are passed over."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = AIOKafkaAdminClient(**kafka.options)
     await admin.start()
     try:
         ours = only or {

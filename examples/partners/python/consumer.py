@@ -1,7 +1,8 @@
 """A partner's consumer, as small as it can honestly be: reads what the office asks of us and accepts all of it.
 
     pip install aiokafka
-    KAFKA_BOOTSTRAP=127.0.0.1:29092 PARTNER_ID=awo python consumer.py
+    KAFKA_BOOTSTRAP=127.0.0.1:29092 KAFKA_CA=ca.pem \\
+    KAFKA_SASL_USERNAME=partner-awo-1 KAFKA_SASL_PASSWORD=… PARTNER_ID=awo python consumer.py
 
 With BEHAVIOUR=serve it walks each referral to its end, with `ask` it asks back before it accepts, with `decline` it
 refuses for REASON. CAPACITY is what it reports when it starts: `debt=none housing_search=waiting_list:6`.
@@ -18,6 +19,7 @@ import json
 import os
 import signal
 import sqlite3
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,8 +28,16 @@ from uuid import UUID, uuid4, uuid5
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import CommitFailedError
 
-BROKER = os.environ["KAFKA_BOOTSTRAP"]
 PARTNER = os.environ["PARTNER_ID"]
+# The office gives each partner a user, a password, and the authority that its brokers' certificates come from.
+OFFICE = {
+    "bootstrap_servers": os.environ["KAFKA_BOOTSTRAP"],
+    "security_protocol": "SASL_SSL",
+    "ssl_context": ssl.create_default_context(cafile=os.environ.get("KAFKA_CA")),
+    "sasl_mechanism": "SCRAM-SHA-512",
+    "sasl_plain_username": os.environ["KAFKA_SASL_USERNAME"],
+    "sasl_plain_password": os.environ["KAFKA_SASL_PASSWORD"],
+}
 STATE_FILE = os.environ.get("STATE_FILE", f"{PARTNER}.sqlite")
 QUEUE = f"partner.{PARTNER}.referrals.v1"
 REPLIES = f"partner.{PARTNER}.replies.v1"
@@ -61,12 +71,12 @@ async def main() -> None:
     known.execute("CREATE TABLE IF NOT EXISTS known (id TEXT PRIMARY KEY)")
     consumer = AIOKafkaConsumer(
         QUEUE,
-        bootstrap_servers=BROKER,
+        **OFFICE,
         group_id=f"{PARTNER}.sample",
         auto_offset_reset="earliest",  # the first start reads what has waited for us
         enable_auto_commit=False,
     )
-    producer = AIOKafkaProducer(bootstrap_servers=BROKER, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**OFFICE, acks="all", enable_idempotence=True)
     async with consumer, producer:
         for report in os.environ.get("CAPACITY", "").split():
             await report_capacity(report, producer)

@@ -24,7 +24,7 @@ def routing_routers(
     token = read_or_create_token(settings.service_token_file)
     agreements = AgreementStore(database)
     return (
-        agreements_router(agreements, settings.kafka_bootstrap, token),
+        agreements_router(agreements, settings, token),
         clearing_router(door, cases, Tasks(database), agreements, token),
         explanations_router(cases, agreements, token),
         capacities_router(cases, token),

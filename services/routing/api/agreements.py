@@ -20,6 +20,7 @@ from services.routing.agreement_store import (
 from services.routing.domain.agreement import Agreement
 from services.routing.domain.agreement_check import Finding
 from shared.envelope import rfc3339
+from shared.kafka_access import KafkaAccess
 from shared.topics import missing_topics, partner_topics
 from shared.web.bodies import JSON, json_body, read_json
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError
@@ -32,7 +33,7 @@ _FINDINGS: Final = 50
 _STATUS: Final = {Refusal.NOT_SOUND: 422, Refusal.VERSION_TAKEN: 409, Refusal.DAYS_DECIDED: 409}
 
 
-def agreements_router(store: AgreementStore, kafka_bootstrap: str, token: str) -> APIRouter:
+def agreements_router(store: AgreementStore, access: KafkaAccess, token: str) -> APIRouter:
     """The agreements' routes, open with the service token only."""
     router = APIRouter(
         prefix="/v1/agreements",
@@ -58,7 +59,7 @@ def agreements_router(store: AgreementStore, kafka_bootstrap: str, token: str) -
     async def activate_agreement(request: Request) -> Response:
         """Let an agreement count from its first day: 201, or 200 where the same one is active."""
         agreement = await read_json(request, Agreement)
-        await _require_topics(kafka_bootstrap, agreement)
+        await _require_topics(access, agreement)
         try:
             activation = await store.activate(agreement, datetime.now(UTC))
         except NotActivatedError as error:
@@ -70,11 +71,11 @@ def agreements_router(store: AgreementStore, kafka_bootstrap: str, token: str) -
     return router
 
 
-async def _require_topics(kafka_bootstrap: str, agreement: Agreement) -> None:
+async def _require_topics(access: KafkaAccess, agreement: Agreement) -> None:
     """Without its topics a partner would be asked where nobody can hear it."""
     wanted = [topic for partner in agreement.partners for topic in partner_topics(partner.id)]
     try:
-        missing = await missing_topics(kafka_bootstrap, wanted)
+        missing = await missing_topics(access, wanted)
     except KafkaError:
         raise ProblemError(503, "unavailable", "Kafka does not answer; the topics cannot be looked up.") from None
     if missing:

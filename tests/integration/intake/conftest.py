@@ -34,7 +34,7 @@ class _NoPublisher:
 async def intake(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Intake]:
     """One intake for all tests of this folder; each test looks at its own cases or at what changed."""
     token_file: Path = tmp_path_factory.mktemp("intake") / "service-token"
-    settings = IntakeSettings(kafka_bootstrap=backends.kafka, mongo_url=backends.mongo, service_token_file=token_file)
+    settings = IntakeSettings(**dict(backends.kafka), mongo_url=backends.mongo, service_token_file=token_file)
     client = mongo.connect(settings.mongo_url)
     database = client[f"intake-{uuid4().hex[:8]}"]
     await migrate(database, (*engine.MIGRATIONS, *outbox.MIGRATIONS, *set_aside.MIGRATIONS, *MIGRATIONS))

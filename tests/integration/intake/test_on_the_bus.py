@@ -21,6 +21,7 @@ from shared.contracts.codes import CaseState, ReferralState
 from shared.contracts.intake import TOPIC, CaseOpened
 from shared.contracts.routing import CaseProgressed, Standing
 from shared.envelope import Cause, headers_of, source_of
+from shared.kafka_access import KafkaAccess
 from shared.pipeline.outbox import row_of
 from shared.topics import provision, topics_for
 
@@ -31,9 +32,7 @@ async def http(backends: Backends, tmp_path: Path) -> AsyncIterator[httpx.AsyncC
     topics = topics_for(())
     await provision(backends.kafka, topics)
     token_file = tmp_path / "service-token"
-    app = create_app(
-        IntakeSettings(kafka_bootstrap=backends.kafka, mongo_url=backends.mongo, service_token_file=token_file)
-    )
+    app = create_app(IntakeSettings(**dict(backends.kafka), mongo_url=backends.mongo, service_token_file=token_file))
     service = app.state.service
     await service.pipeline.start()
     try:
@@ -43,7 +42,7 @@ async def http(backends: Backends, tmp_path: Path) -> AsyncIterator[httpx.AsyncC
         await service.pipeline.stop()
         await service.database.client.drop_database("intake")
         service.database.client.close()
-    admin = AIOKafkaAdminClient(bootstrap_servers=backends.kafka)
+    admin = AIOKafkaAdminClient(**backends.kafka.options)
     await admin.start()
     try:
         await admin.delete_topics([topic.name for topic in topics])
@@ -51,10 +50,10 @@ async def http(backends: Backends, tmp_path: Path) -> AsyncIterator[httpx.AsyncC
         await admin.close()
 
 
-async def tell(kafka: str, event: CaseProgressed) -> None:
+async def tell(kafka: KafkaAccess, event: CaseProgressed) -> None:
     """As routing would."""
     row = row_of(event, Cause.begin(), 0, None, 1, datetime.now(UTC))
-    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+    async with AIOKafkaProducer(**kafka.options) as producer:
         await producer.send_and_wait(
             row["topic"], row["data"].encode(), event.case_id.encode(), headers=headers_of(row, source_of("routing"))
         )
@@ -69,7 +68,7 @@ async def test_a_case_travels_in_codes_and_what_became_of_it_is_shown(
     await http.post(f"{path}/notes", json={"staff_id": "fd-001", "text": "KANARI"})
     await http.post(f"{path}/amend", json={"urgency": "soon"})
 
-    async with AIOKafkaConsumer(TOPIC, bootstrap_servers=backends.kafka, auto_offset_reset="earliest") as consumer:
+    async with AIOKafkaConsumer(TOPIC, **backends.kafka.options, auto_offset_reset="earliest") as consumer:
         opened, amended = [await consumer.getone() for _ in range(2)]
 
     assert dict(opened.headers)["ce_type"].decode() == BY_EVENT[CaseOpened].type

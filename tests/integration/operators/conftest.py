@@ -76,7 +76,8 @@ def typed(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Type
     token_file = tmp_path / "service-token"
     token_file.write_text(TOKEN)
     monkeypatch.setenv("SERVICE_TOKEN_FILE", str(token_file))
-    monkeypatch.setenv("KAFKA_BOOTSTRAP", trial.kafka)
+    for name, value in trial.kafka.environment.items():
+        monkeypatch.setenv(name, value)
     for service in ("INTAKE", "ROUTING", "SCHEDULING", "NOTIFY"):
         monkeypatch.setenv(f"{service}_URL", NOBODY)
 

@@ -219,7 +219,7 @@ class Office:
 
     async def _records(self) -> list[ConsumerRecord]:
         topics = [topic.name for topic in topics_for(partners())]
-        async with AIOKafkaConsumer(*topics, bootstrap_servers=self.kafka, auto_offset_reset="earliest") as consumer:
+        async with AIOKafkaConsumer(*topics, **self.kafka.options, auto_offset_reset="earliest") as consumer:
             ends = await consumer.end_offsets(consumer.assignment())
             found: list[ConsumerRecord] = []
             while any([await consumer.position(partition) < end for partition, end in ends.items()]):
@@ -237,7 +237,7 @@ async def an_office(
     monkeypatch.setattr(notify_app, "IntakePersons", lambda _: mailboxes)
     monkeypatch.setattr(notify_app, "_transport", lambda _: mailboxes)
     environment = {
-        "KAFKA_BOOTSTRAP": backends.kafka,
+        **backends.kafka.environment,
         "MONGO_URL": backends.mongo,
         "INTAKE_URL": "http://127.0.0.1:9",
         "MAIL_FROM": "office@example.org",
@@ -247,14 +247,14 @@ async def an_office(
         monkeypatch.setenv(name, value)
     topics = topics_for(partners())
     await provision(backends.kafka, topics)
-    async with AIOKafkaProducer(bootstrap_servers=backends.kafka) as producer:
+    async with AIOKafkaProducer(**backends.kafka.options) as producer:
         office = Office(backends, producer, mailboxes, Random(seed))
         await activate(office.client["routing"], load_agreements(AGREEMENTS))
         yield office
     for service in ("intake", *SERVICES):
         await office.client.drop_database(service)
     office.client.close()
-    admin = AIOKafkaAdminClient(bootstrap_servers=backends.kafka)
+    admin = AIOKafkaAdminClient(**backends.kafka.options)
     await admin.start()
     try:
         await admin.delete_topics([topic.name for topic in topics])  # and what the groups committed there

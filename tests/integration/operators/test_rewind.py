@@ -57,7 +57,7 @@ async def told_on_the_bus(trial: Trial) -> list[str]:
 
 async def committed(trial: Trial) -> int:
     """How many records of both incoming topics the group has committed."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=trial.kafka)
+    admin = AIOKafkaAdminClient(**trial.kafka.options)
     await admin.start()
     try:
         offsets = await admin.list_consumer_group_offsets(trial.names.service)

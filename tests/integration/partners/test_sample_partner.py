@@ -67,7 +67,7 @@ class Partner:
         """Run the sample consumer, with these settings besides its address and name."""
         environment = {
             "PATH": os.environ["PATH"],
-            "KAFKA_BOOTSTRAP": self.kafka,
+            **self.kafka.environment,
             "PARTNER_ID": self.id,
             **settings,
         }
@@ -80,7 +80,7 @@ class Partner:
     async def tell(self, *events: PartnerEvent) -> None:
         """Write what routing would write, each time with the same id for the same event."""
         queue, _ = partner_topics(self.id)
-        async with AIOKafkaProducer(bootstrap_servers=self.kafka) as producer:
+        async with AIOKafkaProducer(**self.kafka.options) as producer:
             for event in events:
                 id_ = derived_id("cause", event.model_dump_json())
                 row = row_of(event, Cause(id_, id_, ""), 0, event.case_id, 1, datetime.now(UTC))
@@ -97,7 +97,7 @@ class Partner:
         found: list[ConsumerRecord] = []
         async with (
             asyncio.timeout(PATIENCE),
-            AIOKafkaConsumer(replies.name, bootstrap_servers=self.kafka, auto_offset_reset="earliest") as consumer,
+            AIOKafkaConsumer(replies.name, **self.kafka.options, auto_offset_reset="earliest") as consumer,
         ):
             while len(found) < at_least:
                 for records in (await consumer.getmany(timeout_ms=500)).values():
@@ -215,7 +215,7 @@ async def test_other_events_are_noted_and_a_sigterm_ends_it_cleanly(partner: Par
 
 async def test_what_is_no_event_is_left_and_the_next_offer_answered(partner: Partner) -> None:
     queue, _ = partner_topics(partner.id)
-    async with AIOKafkaProducer(bootstrap_servers=partner.kafka) as producer:
+    async with AIOKafkaProducer(**partner.kafka.options) as producer:
         for headers in ([], [("ce_id", None)], [("ce_id", b"\xff")]):
             await producer.send_and_wait(queue.name, b"garbage", b"x", headers=headers)
     await partner.tell(partner.an_offer("first"))

@@ -191,7 +191,7 @@ async def test_the_marks_of_a_transaction_are_no_lag(trial: Trial) -> None:
     handle = Handling()
     name = trial.names.incoming
     async with (
-        AIOKafkaProducer(bootstrap_servers=trial.kafka, transactional_id=trial.names.service) as producer,
+        AIOKafkaProducer(**trial.kafka.options, transactional_id=trial.names.service) as producer,
         consuming(trial, handle) as consumption,
     ):
         await producer.begin_transaction()

@@ -231,7 +231,7 @@ async def submitted(door: Door[Tally], command: Command[Tally]) -> Outcome[Tally
 
 
 async def test_requests_are_taken_before_the_broker_was_ever_reached(store: Trial) -> None:
-    lonely = Trial("127.0.0.1:1", store.mongo_url)
+    lonely = Trial(store.kafka.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"}), store.mongo_url)
     pipeline = lonely.pipeline()
     starting = asyncio.create_task(pipeline.start())
     try:

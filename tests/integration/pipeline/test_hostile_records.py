@@ -91,7 +91,7 @@ async def all_committed(trial: Trial, records: int) -> bool:
 
 async def test_what_a_writer_took_back_has_no_effect(trial: Trial) -> None:
     taken_back, kept, last = Written(), Written(), Written()
-    async with AIOKafkaProducer(bootstrap_servers=trial.kafka, transactional_id=trial.names.service) as producer:
+    async with AIOKafkaProducer(**trial.kafka.options, transactional_id=trial.names.service) as producer:
         await producer.begin_transaction()
         await producer.send_and_wait(trial.names.incoming, **kwargs_of(taken_back), partition=0)
         await producer.abort_transaction()

@@ -59,7 +59,7 @@ def sequences(records: Sequence[ConsumerRecord]) -> dict[str, list[int]]:
 
 async def limit_records(trial: Trial, topic: str, largest: int) -> None:
     """Let the broker refuse records of this topic that are larger."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=trial.kafka)
+    admin = AIOKafkaAdminClient(**trial.kafka.options)
     await admin.start()
     try:
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": str(largest)})

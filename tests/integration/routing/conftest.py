@@ -35,7 +35,7 @@ from wegweiser.settings import AGREEMENTS
 async def routing(backends: Backends, tmp_path: Path) -> AsyncIterator[Routing]:
     """Two instances of routing, under the agreements of the repository."""
     settings = RoutingSettings(
-        kafka_bootstrap=backends.kafka, mongo_url=backends.mongo, service_token_file=tmp_path / "service-token"
+        **dict(backends.kafka), mongo_url=backends.mongo, service_token_file=tmp_path / "service-token"
     )
     client = mongo.connect(settings.mongo_url)
     database = client[f"routing-{uuid4().hex[:8]}"]

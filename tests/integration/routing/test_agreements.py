@@ -163,7 +163,7 @@ async def door(store: AgreementStore, backends: Backends) -> AsyncIterator[Door]
         transport=httpx.ASGITransport(app), base_url="http://routing", headers={"Authorization": f"Bearer {TOKEN}"}
     ) as http:
         yield Door(http, agreement, [topic.name for topic in topics])
-    admin = AIOKafkaAdminClient(bootstrap_servers=backends.kafka)
+    admin = AIOKafkaAdminClient(**backends.kafka.options)
     await admin.start()
     await admin.delete_topics(sorted({topic.name for topic in topics} & set(await admin.list_topics())))
     await admin.close()
