@@ -204,6 +204,7 @@ async def test_a_service_serves_the_document_the_command_prints(
 ) -> None:
     for name, value in {
         "KAFKA_BOOTSTRAP": "127.0.0.1:9",
+        "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "MONGO_URL": "mongodb://127.0.0.1:9",
         "INTAKE_URL": "http://127.0.0.1:9",
         "MAIL_FROM": "office@example.org",

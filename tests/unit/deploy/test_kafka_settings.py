@@ -2,15 +2,22 @@
 
 from pathlib import Path
 
-from deploy.embedded.kafka import BROKER_SETTINGS, answers, render_properties
+import pytest
+
+from deploy.embedded.daemon import Home
+from deploy.embedded.kafka import BROKER_SETTINGS, KafkaBroker, answers, render_properties, security_settings
 from deploy.embedded.ports import free_ports
+from deploy.errors import ForeignDataError
+from deploy.secrets import Secrets
+from shared.kafka_access import KafkaAccess, Protocol
 from shared.topics import RETENTION_MS
 
 MINUTE_MS = 60 * 1000
 
 
-def properties() -> dict[str, str]:
-    rendered = render_properties(port=29092, controller_port=29093, data=Path("/data/kafka"))
+def properties(protocol: Protocol = "SASL_SSL") -> dict[str, str]:
+    security = security_settings(protocol, key=Path("broker.pem"), authority=Path("ca.pem"), password="secret")
+    rendered = render_properties(port=29092, controller_port=29093, data=Path("/data/kafka"), security=security)
     return dict(line.split("=", 1) for line in rendered.splitlines())
 
 
@@ -31,5 +38,25 @@ def test_topics_are_not_made_by_accident() -> None:
     assert properties()["auto.create.topics.enable"] == "false"
 
 
+def test_no_door_is_in_plain_text_unless_that_is_said() -> None:
+    assert "PLAINTEXT" not in properties()["listener.security.protocol.map"]
+    assert "PLAINTEXT" in properties("PLAINTEXT")["listener.security.protocol.map"]
+
+
 def test_a_closed_port_does_not_answer() -> None:
-    assert not answers("127.0.0.1", free_ports(1)[0])
+    closed = KafkaAccess(kafka_bootstrap=f"127.0.0.1:{free_ports(1)[0]}", kafka_security_protocol="PLAINTEXT")
+    assert not answers(closed)
+
+
+def test_data_of_a_broker_without_these_users_are_refused_and_left_alone(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    meta = home.data("kafka") / "meta.properties"
+    meta.parent.mkdir(parents=True)
+    meta.write_text("cluster.id=earlier")
+    secrets = Secrets(tmp_path / "secrets")
+    broker = KafkaBroker(home, port=1, controller_port=2, jar_cache=tmp_path, secrets=secrets, protocol="SASL_SSL")
+
+    with pytest.raises(ForeignDataError, match=f"start afresh: rm -r {tmp_path}/data"):
+        broker.prepare()
+
+    assert meta.read_text() == "cluster.id=earlier"

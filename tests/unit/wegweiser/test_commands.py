@@ -61,6 +61,7 @@ def test_a_service_whose_port_is_taken_names_who_holds_it(monkeypatch: pytest.Mo
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
         monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:1")
+        monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")
         monkeypatch.setenv("MONGO_URL", "mongodb://127.0.0.1:1")
         answer = run(app, ["service", "routing"])
     assert answer.exit_code == 1
@@ -99,7 +100,7 @@ def test_a_platform_is_pointed_to_a_demo_that_runs(tmp_path: Path) -> None:
         ({"SCHEDULING_PORT": "many"}, "SCHEDULING_PORT"),
         ({"SCHEDULING_PORT": "8101"}, "INTAKE_PORT and SCHEDULING_PORT are both 8101"),
         ({"BACKEND": "nope"}, "BACKEND"),
-        ({"BACKEND": "external"}, "BACKEND=external needs KAFKA_BOOTSTRAP and MONGO_URL"),
+        ({"BACKEND": "external"}, "BACKEND=external needs KAFKA_BOOTSTRAP, MONGO_URL"),
     ],
 )
 def test_wrong_settings_are_named_in_one_line(

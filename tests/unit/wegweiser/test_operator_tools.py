@@ -85,6 +85,7 @@ def test_dead_letters_say_who_could_not_be_asked(monkeypatch: pytest.MonkeyPatch
 def test_lag_gives_a_frozen_broker_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wegweiser.lag._PATIENCE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as frozen:
+        monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")
         monkeypatch.setenv("KAFKA_BOOTSTRAP", f"127.0.0.1:{frozen.getsockname()[1]}")
         code, said = run("lag")
 

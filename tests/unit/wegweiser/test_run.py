@@ -1,5 +1,6 @@
 """How a run of the sample cases ends, and what it leaves for others to find."""
 
+import stat
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from deploy.embedded.ports import free_ports
 from shared.topics import SERVICES
 from wegweiser import run
-from wegweiser.platform import Platform
+from wegweiser.platform import Platform, forget_addresses
 from wegweiser.run import Show
 from wegweiser.settings import PlatformSettings
 
@@ -87,26 +88,29 @@ def test_a_demo_begins_in_an_empty_folder_of_its_own(tmp_path: Path) -> None:
     assert (usual.var_dir / "data" / "mongod").exists()
 
 
-def test_others_find_every_address_in_one_file(tmp_path: Path) -> None:
+def test_an_operator_and_each_service_find_what_they_need_in_a_file_of_their_own(tmp_path: Path) -> None:
     settings = settings_in(tmp_path / "with space")
     settings.var_dir.mkdir()
     platform = Platform(settings, print)
 
     platform._write_environment()
 
-    lines = (settings.var_dir / "platform.env").read_text().splitlines()
+    operators, notifys = (settings.var_dir / name for name in ("platform.env", "services/notify.env"))
+    lines = operators.read_text().splitlines()
     assert f"KAFKA_BOOTSTRAP=127.0.0.1:{settings.kafka_port}" in lines
+    assert "KAFKA_SASL_USERNAME=operator" in lines
     assert f"INTAKE_URL=http://127.0.0.1:{settings.intake_port}" in lines
     assert f"SERVICE_TOKEN_FILE='{settings.var_dir}/service-token'" in lines
-    assert {line.partition("=")[0] for line in lines} == {
-        "KAFKA_BOOTSTRAP",
-        "MONGO_URL",
-        "INTAKE_URL",
-        "ROUTING_URL",
-        "SCHEDULING_URL",
-        "NOTIFY_URL",
-        "SMTP_HOST",
-        "SMTP_PORT",
-        "MAIL_FROM",
-        "SERVICE_TOKEN_FILE",
-    }
+    assert "MONGO_URL" not in operators.read_text()
+    assert "KAFKA_SASL_USERNAME=notify" in notifys.read_text().splitlines()
+    assert "MONGO_URL='mongodb://notify:" in notifys.read_text()
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (operators, notifys)} == {0o600}
+
+
+def test_what_is_secret_is_gone_from_the_files_of_addresses_when_a_platform_has_ended(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    Platform(settings, print)._write_environment()
+
+    forget_addresses(settings.var_dir)
+
+    assert sorted(path.name for path in settings.var_dir.iterdir()) == ["secrets"]
