@@ -37,7 +37,7 @@ def admit(admin: KafkaAccess, users: Iterable[KafkaAccess]) -> None:
         assert user.kafka_sasl_password is not None, "they sign in"
         password = user.kafka_sasl_password.get_secret_value()
         wanted.append(UserScramCredentialUpsertion(user.kafka_sasl_username, info, password.encode()))
-    client = _client(admin)  # what was asked dies with it
+    client = AdminClient(librdkafka(admin))  # what was asked dies with it
     _done(client.alter_user_scram_credentials(wanted))
 
 
@@ -46,7 +46,7 @@ def grant(admin: KafkaAccess, rights: Mapping[str, Iterable[Right]]) -> None:
 
     Raises `KafkaError` where the broker does not answer.
     """
-    client = _client(admin)
+    client = AdminClient(librdkafka(admin))
     for principal, wanted_rights in rights.items():
         wanted = {_binding(principal, right) for right in wanted_rights}
         everything = AclBindingFilter(
@@ -78,18 +78,17 @@ def admit_to_mongo(admin_url: str, urls: Iterable[str]) -> None:
             client.admin.command({command: user, "pwd": named["password"], "roles": roles})
 
 
-def _client(access: KafkaAccess) -> AdminClient:
+def librdkafka(access: KafkaAccess) -> dict[str, str | None]:
+    """The same access as confluent-kafka takes it."""
     assert access.kafka_sasl_password is not None, "where nobody signs in there are no users"
-    return AdminClient(
-        {
-            "bootstrap.servers": access.kafka_bootstrap,
-            "security.protocol": access.kafka_security_protocol,
-            "sasl.mechanism": access.kafka_sasl_mechanism,
-            "sasl.username": access.kafka_sasl_username,
-            "sasl.password": access.kafka_sasl_password.get_secret_value(),
-            "ssl.ca.location": str(access.kafka_ca),
-        }
-    )
+    return {
+        "bootstrap.servers": access.kafka_bootstrap,
+        "security.protocol": access.kafka_security_protocol,
+        "sasl.mechanism": access.kafka_sasl_mechanism,
+        "sasl.username": access.kafka_sasl_username,
+        "sasl.password": access.kafka_sasl_password.get_secret_value(),
+        "ssl.ca.location": str(access.kafka_ca),
+    }
 
 
 def _done(asked: Mapping[Any, "Future[Any]"]) -> list[Any]:
