@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from aiokafka.errors import KafkaError
+from pymongo.errors import PyMongoError
 
 from deploy.backends import Server, backends
 from deploy.embedded.daemon import Daemon, Home
@@ -116,10 +117,10 @@ class Platform:
             try:
                 made = await provision(self.backends.kafka, topics_for(self._partner_ids))
                 await asyncio.to_thread(self._admit)
-            except KafkaError as error:
+            except (KafkaError, PyMongoError) as error:
                 if not told:
-                    reason = await self.backends.kafka.refusal() or str(error)
-                    self._say(f"Kafka does not answer ({reason}); it is asked again until it does")
+                    name = "Kafka" if isinstance(error, KafkaError) else "MongoDB"
+                    self._say(f"{name} does not answer ({type(error).__name__}); it is asked again until it does")
                 told = True
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
