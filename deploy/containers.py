@@ -152,7 +152,7 @@ class KafkaContainer(Container):
             "advertised.listeners": f"CLIENTS://{self.address},INSIDE://localhost:9094",
             "inter.broker.listener.name": "INSIDE",
             "controller.quorum.voters": "1@localhost:9093",
-            "log.dirs": str(_ROOM / "data"),
+            "log.dirs": "/tmp/kafka",  # noqa: S108  # where every user of the image may write
         }
         for name, content in {
             "kafka.properties": rendered({**BROKER_SETTINGS, **places, **security}),

@@ -43,9 +43,9 @@ def ask_for(images: list[str]) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def backends() -> Iterator[Backends]:
+def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
     """Kafka and MongoDB in containers. REQUIRE_DOCKER=1 makes a failure of their absence."""
-    settings = BackendSettings(backend="containers", mongo_cache_gb=0.25)
+    settings = BackendSettings(backend="containers", var_dir=tmp_path_factory.mktemp("backends"), mongo_cache_gb=0.25)
     if missing := what_is_missing([settings.kafka_image, settings.mongo_image]):
         if os.environ.get("REQUIRE_DOCKER") == "1":
             pytest.fail(missing)
