@@ -6,6 +6,7 @@ import pytest
 from fastapi import FastAPI
 from routing_builders import a_routed_case
 
+from services.routing.api.agreements import PATH, agreements_router
 from services.routing.api.capacities import capacities_router
 from services.routing.api.clearing import clearing_router
 from services.routing.api.explanations import explanations_router
@@ -21,6 +22,7 @@ def the_document() -> dict[str, Any]:
     app.include_router(clearing_router(nothing, nothing, nothing, nothing, "token"))
     app.include_router(explanations_router(nothing, nothing, "token"))
     app.include_router(capacities_router(nothing, "token"))
+    app.include_router(agreements_router(nothing, "", "token"))
     return app.openapi()
 
 
@@ -30,7 +32,7 @@ def of_every_route() -> list[dict[str, Any]]:
 
 
 def test_every_route_needs_the_token_and_documents_its_answer_and_its_problems() -> None:
-    assert len(of_every_route()) == 8
+    assert len(of_every_route()) == 11
     for operation in of_every_route():
         assert operation["security"] == [{"serviceToken": []}]
         assert "application/problem+json" in operation["responses"]["default"]["content"]
@@ -54,6 +56,14 @@ def test_every_body_is_documented_without_references(what: str, fields: set[str]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert set(schema["properties"]) == fields
     assert "$ref" not in str(schema)
+
+
+def test_an_activation_is_documented_by_both_of_its_answers() -> None:
+    answers = the_document()["paths"][PATH]["post"]["responses"]
+
+    assert {
+        status: answer["content"]["application/json"]["schema"] for status, answer in answers.items() if "20" in status
+    } == {status: {"$ref": "#/components/schemas/ActivationView"} for status in ("200", "201")}
 
 
 def test_what_the_list_can_be_filtered_by_is_documented() -> None:
