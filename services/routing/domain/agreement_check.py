@@ -9,7 +9,7 @@ from itertools import combinations, groupby, pairwise
 from typing import Final
 
 from services.routing.domain.agreement import BY_HAND, OFFICE, Agreement, Closure, Partner, Rule
-from services.routing.domain.needs import Area, Box, Needs, Several, listed
+from services.routing.domain.needs import Area, Box, Criterion, Needs, listed
 from shared.contracts.base import PartnerId
 from shared.contracts.codes import Concern
 from shared.days import working_days_after
@@ -122,12 +122,12 @@ def _in_partners(agreement: Agreement) -> Iterator[Finding]:
 
 def _long_waits(closure: Closure, partner: Partner, agreement: Agreement) -> Iterator[Finding]:
     """Terms of response that only the partner's closing days make long, offered on the day before they begin."""
-    offered = closure.first - timedelta(days=1)
-    own = (rule.response_days for rule in agreement.rules if partner.id in rule.takers)
-    days = max(filter(None, own), default=partner.response_days)
+    own = partner.response_days
+    days = max((rule.response_days or own for rule in agreement.rules if partner.id in rule.takers), default=own)
     try:
+        offered = closure.first - timedelta(days=1)
         open_, closed = (working_days_after(offered, days, on) for on in (frozenset(), partner.closed_on))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         yield _error(f"partners: {partner.id}: closed", str(error))
         return
     if open_ - offered <= _LONG < closed - offered:
@@ -195,7 +195,7 @@ def _fit_by_two(code: Concern, rules: Sequence[Rule], needs: Needs) -> Iterator[
     """Rules that do not contradict each other, and yet both fit people of two languages or two target groups."""
     pairs = [
         (criterion, one, other)
-        for criterion in Several
+        for criterion in Criterion
         for _, alike in groupby(needs.decided(rules), key=lambda decided: decided[0].rank)
         for (one, its), (other, others) in combinations(
             [(decided, needs.without(criterion, decided[1])) for decided in alike], 2

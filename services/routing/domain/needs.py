@@ -24,7 +24,7 @@ _Indices: TypeAlias = tuple[tuple[int, ...], ...]
 """For each axis the stretches that are meant."""
 
 
-class Several(IntEnum):
+class Criterion(IntEnum):
     """A criterion of which one person may have several values, by the place of its axis."""
 
     TARGET_GROUP = 2
@@ -76,7 +76,7 @@ class Needs:
         """One place of an area that is not empty."""
         return self._box(tuple((index,) for index in self._cell(_lowest(area))))
 
-    def without(self, criterion: Several, area: Area) -> Area:
+    def without(self, criterion: Criterion, area: Area) -> Area:
         """The needs that are in the area with any value of the criterion, each once."""
         width, count = self._steps(criterion)
         one_value = self.everything // ((1 << width * count) - 1) * ((1 << width) - 1)
@@ -85,7 +85,7 @@ class Needs:
             found |= area >> number * width & one_value
         return found
 
-    def by_two(self, criterion: Several, one: Area, other: Area) -> str:
+    def by_two(self, criterion: Criterion, one: Area, other: Area) -> str:
         """Somebody whom one value brings into the one area and another into the other: `without` it they meet."""
         cell = _lowest(self.without(criterion, one) & self.without(criterion, other))
         width, count = self._steps(criterion)
@@ -99,7 +99,7 @@ class Needs:
         word = criterion.name.lower().replace("_", " ")
         return f"{self._box(tuple(indices))}; {word} {' and '.join(values)}".removeprefix("anybody; ")
 
-    def _steps(self, criterion: Several) -> tuple[int, int]:
+    def _steps(self, criterion: Criterion) -> tuple[int, int]:
         """How many cells lie between two neighbours on an axis, and how many these are."""
         return prod(len(axis.stretches) for axis in self._axes[:criterion]), len(self._axes[criterion].stretches)
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI
+from toy.trial import eventually
 
 from deploy.backends import Backends
 from services.routing.agreement_files import load_agreements
@@ -140,10 +141,12 @@ async def test_of_two_that_are_the_same_one_is_new(database: Database) -> None:
 
 async def provided(kafka: str, topics: Sequence[Topic]) -> None:
     """Create the topics; the broker lists them a moment after it said that they exist."""
+
+    async def listed() -> bool:
+        return not await missing_topics(kafka, topics)
+
     await provision(kafka, topics)
-    async with asyncio.timeout(60):
-        while await missing_topics(kafka, topics):
-            await asyncio.sleep(0.05)
+    await eventually(listed, what="the list of topics", seconds=60)
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,10 @@ def closed(first: str, days: int) -> Closure:
             an_agreement(partners=(a_partner("awo", closed=(closed("2080-08-01", 14),)),)),
             "partners: awo: closed: 2080-08-01: public holidays are known from 2000 to 2075",
         ),
+        (
+            an_agreement(partners=(a_partner("awo", closed=(closed("0001-01-01", 14),)),)),
+            "partners: awo: closed: date value out of range",
+        ),
     ],
 )
 def test_what_cannot_be_is_an_error(agreement: Agreement, expected: str) -> None:
@@ -285,13 +289,19 @@ def test_a_rule_that_never_counts_is_named(rules: list[Rule]) -> None:
             ["2030-06-01 to 2030-06-30: an answer to an offer of 2030-05-31 may take until 2030-08-06"],
         ),
         (a_partner("awo", closed=(closed("2030-06-01", 30),)), []),
+        (
+            a_partner("awo", response_days=20, closed=(closed("2030-06-01", 45),)),
+            ["2030-06-01 to 2030-07-15: an answer to an offer of 2030-05-31 may take until 2030-08-12"],
+        ),
         (a_partner("awo", response_days=50, closed=(closed("2030-06-01", 3),)), []),
     ],
 )
 def test_closing_days_that_keep_somebody_waiting_for_months_are_worth_a_warning(
     partner: Partner, said: list[str]
 ) -> None:
-    assert warnings(an_agreement(partners=(partner,)), about="partners: awo: closed") == said
+    rules = (a_rule("any", "awo"), a_rule("quick", "awo", towns={"Kriftel"}, response_days=2))
+
+    assert warnings(an_agreement(*rules, partners=(partner,)), about="partners: awo: closed") == said
 
 
 def test_a_gap_of_many_parts_is_cut() -> None:
