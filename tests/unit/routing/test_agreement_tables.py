@@ -89,7 +89,8 @@ def test_who_takes_what_is_compared_need_by_need() -> None:
 
 
 HANDED_OVER = an_agreement(
-    a_rule("one", "awo", valid_to=date(2030, 12, 31)), a_rule("two", "vhs", valid_from=date(2031, 1, 1))
+    a_rule("one", "awo", valid_from=date(2030, 1, 1), valid_to=date(2030, 12, 31)),
+    a_rule("two", "vhs", valid_from=date(2031, 1, 1), valid_to=date(2031, 12, 31)),
 )
 
 
@@ -105,10 +106,12 @@ def test_rules_with_terms_of_their_own_are_compared_day_by_day() -> None:
     assert changes(HANDED_OVER, steady) == [("debt; 2031-01-01 to 2031-12-31", "vhs", "awo")]
 
 
-def test_a_later_term_is_compared_with_the_last_day_of_the_old() -> None:
+def test_days_outside_the_old_term_are_compared_with_its_nearest_day() -> None:
+    earlier = an_agreement(a_rule("any", "awo"), valid_from=date(2029, 1, 1), valid_to=date(2029, 12, 31))
     later = {"version": "2032-01-01", "valid_from": date(2032, 1, 1), "valid_to": date(2033, 12, 31)}
     returning = (a_rule("any", "vhs", valid_to=date(2032, 6, 30)), a_rule("back", "awo", valid_from=date(2032, 7, 1)))
 
+    assert of_debt(HANDED_OVER, earlier) == []
     assert of_debt(HANDED_OVER, an_agreement(a_rule("any", "vhs"), **later)) == []
     assert of_debt(HANDED_OVER, an_agreement(*returning, **later)) == [("debt; 2032-07-01 to 2033-12-31", "vhs", "awo")]
 
