@@ -1,7 +1,9 @@
 """Developers of the office's page read the interface from its OpenAPI document."""
 
+from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from routing_builders import a_routed_case
@@ -11,6 +13,8 @@ from services.routing.api.capacities import capacities_router
 from services.routing.api.clearing import clearing_router
 from services.routing.api.explanations import explanations_router
 from services.routing.api.views import shown
+from services.routing.app import create_app
+from services.routing.settings import RoutingSettings
 from shared.contracts.codes import Concern
 from shared.web.equipment import equip
 
@@ -64,6 +68,16 @@ def test_an_activation_is_documented_by_both_of_its_answers() -> None:
     assert {
         status: answer["content"]["application/json"]["schema"] for status, answer in answers.items() if "20" in status
     } == {status: {"$ref": "#/components/schemas/ActivationView"} for status in ("200", "201")}
+
+
+async def test_the_service_reads_larger_agreements_than_other_bodies(tmp_path: Path) -> None:
+    nowhere = {"kafka_bootstrap": "127.0.0.1:9", "mongo_url": "mongodb://127.0.0.1:9"}
+    app = create_app(RoutingSettings(**nowhere, service_token_file=tmp_path / "token"))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://routing") as http:
+        answers = [await http.post(path, content=b" " * 1_000_000) for path in (PATH, "/v1/clearing/1/claim")]
+
+    assert [answer.status_code for answer in answers] == [401, 413]
 
 
 def test_what_the_list_can_be_filtered_by_is_documented() -> None:
