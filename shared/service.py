@@ -5,7 +5,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol
 
@@ -94,16 +94,16 @@ class Service(Generic[S]):
         self._workers.append(worker)
         self.pipeline.after_batch.append(worker.nudge)
 
-    def app(self, *, streamed: Collection[str] = ()) -> FastAPI:
+    def app(self, *, other_limits: Mapping[str, int | None] | None = None) -> FastAPI:
         """The application, with everything every door has; the service adds its own routes.
 
-        `streamed` names the paths that read their body piece by piece.
+        `other_limits` are the bytes that the body of a path may have where they are not the usual ones; None for any.
         """
         title = f"integrationsbuero {self.name}"
         app = FastAPIOffline(title=title, lifespan=self._lifespan, redoc_url=None, redirect_slashes=False)
         app.state.settings = self.settings
         app.state.service = self
-        equip(app, self._readiness, streamed=streamed)
+        equip(app, self._readiness, other_limits=other_limits)
         token = read_or_create_token(self.settings.service_token_file)
         app.include_router(operators_router(self.pipeline, self.database, token))
         app.add_api_route("/asyncapi.json", self._asyncapi, include_in_schema=False)

@@ -1,6 +1,6 @@
 """One call that gives a FastAPI application everything every door has."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from fastapi import FastAPI
 
@@ -11,10 +11,10 @@ from shared.web.problems import handle_problems
 from shared.web.tracing import Tracing
 
 
-def equip(app: FastAPI, readiness: Readiness, *, streamed: Collection[str] = ()) -> None:
+def equip(app: FastAPI, readiness: Readiness, *, other_limits: Mapping[str, int | None] | None = None) -> None:
     """Problems, body limit, tracing, access lines, health and metrics. The one added last stands outermost."""
     handle_problems(app)
     app.include_router(operations_router(readiness))
-    app.add_middleware(BodyLimit, streamed=streamed)
+    app.add_middleware(BodyLimit, other_limits=other_limits or {})
     app.add_middleware(Access)
     app.add_middleware(Tracing)

@@ -15,8 +15,8 @@ from shared.mongo import Database
 from shared.pipeline.door import Door
 from shared.web.service_token import read_or_create_token
 
-STREAMED = frozenset({imports.PATH})
-"""Paths that read their body piece by piece."""
+BODY_LIMITS = {imports.PATH: None}
+"""The import reads its body piece by piece."""
 
 
 def intake_routers(door: Door[IntakeCase], database: Database, settings: IntakeSettings) -> tuple[APIRouter, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from services.routing.agreement_store import AgreementStore
+from services.routing.api import agreements
 from services.routing.api.agreements import agreements_router
 from services.routing.api.capacities import capacities_router
 from services.routing.api.clearing import clearing_router
@@ -16,16 +17,18 @@ from shared.mongo import Database
 from shared.pipeline.door import Door
 from shared.web.service_token import read_or_create_token
 
+BODY_LIMITS = {agreements.PATH: agreements.AGREEMENT_BYTES}
+
 
 def routing_routers(
     door: Door[Any], cases: RoutedCases, database: Database, settings: RoutingSettings
 ) -> tuple[APIRouter, ...]:
     """Every route of routing."""
     token = read_or_create_token(settings.service_token_file)
-    agreements = AgreementStore(database)
+    store = AgreementStore(database)
     return (
-        agreements_router(agreements, settings.kafka_bootstrap, token),
-        clearing_router(door, cases, Tasks(database), agreements, token),
-        explanations_router(cases, agreements, token),
+        agreements_router(store, settings.kafka_bootstrap, token),
+        clearing_router(door, cases, Tasks(database), store, token),
+        explanations_router(cases, store, token),
         capacities_router(cases, token),
     )
