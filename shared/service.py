@@ -16,7 +16,7 @@ from fastapi_offline import FastAPIOffline
 from shared import logs, mongo
 from shared.asyncapi import asyncapi
 from shared.contracts import Event
-from shared.memory import settle
+from shared.memory import settle, stay_small
 from shared.migrations import Migration
 from shared.mongo import Database
 from shared.pipeline.decisions import Reaction, S, States
@@ -137,6 +137,7 @@ class Service(Generic[S]):
         settle()
         self._started = True
         log.info("service_started", host=self.settings.host, port=self.settings.port)
+        await stay_small()
 
     def _asyncapi(self) -> dict[str, Any]:
         return asyncapi(self.name, self.receives, self.subscriptions)
