@@ -182,16 +182,15 @@ class Model:
         if code not in TAKERS:
             return {"no_rule"}
         had, weeks = self.had(concern), {}
-        left = list(TAKERS[code])
-        for reason, holds in (
-            ("no_legal_basis", lambda p: p == OFFICE or self.covered(p, concern)),
-            ("excluded_by_wish", lambda p: p not in self.facts.excluded_partners),
-            ("all_asked", lambda p: p not in had),
-            ("no_capacity", lambda p: p == OFFICE or not self.is_full(p, code, now)),
-        ):
-            left = [taker for taker in left if holds(taker)]
-            if not left:
-                return {reason}
+        fresh = [taker for taker in TAKERS[code] if taker not in had]
+        without_basis = {taker for taker in fresh if taker != OFFICE and not self.covered(taker, concern)}
+        unwanted = {taker for taker in fresh if taker in self.facts.excluded_partners}
+        full = {taker for taker in fresh if taker != OFFICE and self.is_full(taker, code, now)}
+        left = [taker for taker in fresh if taker not in without_basis | unwanted | full]
+        if not left and not fresh:
+            return {"all_asked"}
+        if not left:
+            return {"no_legal_basis" if without_basis else "excluded_by_wish" if unwanted else "no_capacity"}
         left = [taker for taker in left if taker in self.facts.preferred_partners] or left
         for taker in left:
             report = self.report(taker, code, now)
