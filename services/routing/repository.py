@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from pymongo import ASCENDING
+from pymongo import ASCENDING, UpdateOne
 
 from services.routing.domain.agreement import OFFICE
 from services.routing.domain.capacity import SEPARATOR, PartnerCapacity
@@ -98,8 +98,9 @@ class RoutedCases:
         if explained := [_document(why) for case in cases for why in case.explained]:
             await self._database[EXPLANATIONS].insert_many(explained, ordered=False, session=session)
         places = self._database[TAKEN_PLACES]
-        if taken := [_place(*place, at=utc_now()) for case in cases for place in case.taken]:
-            await places.insert_many(taken, ordered=False, session=session)
+        # A referral that ends and is reopened in one batch may have the place it takes.
+        if taken := [_takes(*place, at=utc_now()) for case in cases for place in case.taken]:
+            await places.bulk_write(taken, ordered=False, session=session)
         ended = [r.id for case in cases for r in case.referrals if r.partner_id and not r.is_open]
         if ended:
             await places.delete_many({"referral_id": {"$in": ended}}, session=session)
@@ -215,8 +216,9 @@ def _document(why: Explanation) -> dict[str, Any]:
     return {"_id": f"{why.case_id}/{why.referral_id}/{why.at.isoformat()}", **_EXPLANATION.dump_python(why)}
 
 
-def _place(report: str, referral_id: str, *, at: datetime) -> dict[str, Any]:
-    return {"_id": f"{report}/{referral_id}", "report": report, "referral_id": referral_id, "at": at}
+def _takes(report: str, referral_id: str, *, at: datetime) -> UpdateOne:
+    place = {"report": report, "referral_id": referral_id, "at": at}
+    return UpdateOne({"_id": f"{report}/{referral_id}"}, {"$set": place}, upsert=True)
 
 
 async def _create(database: Database) -> None:

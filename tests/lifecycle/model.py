@@ -228,6 +228,8 @@ class Model:
             card.term = ("review", said["review_on"]) if event == "service.paused" else None
         if event in ("referral.completed", "referral.failed"):
             card.reopen_until = today + timedelta(days=REOPENING)
+        if event == "referral.reopened":
+            self._take(card, now)
         card.state = then or card.state
         return Expected(told=Counter({(EVENT_OF[event], card.id): 1}))
 

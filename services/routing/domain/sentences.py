@@ -69,8 +69,8 @@ UNPLACED: Final[Mapping[UnplacedReason, str]] = {
     ),
     UnplacedReason.NO_AGREEMENT: "konnte niemand angefragt werden, weil am {received} keine Vereinbarung galt",
     UnplacedReason.NO_LEGAL_BASIS: (
-        "konnte niemand angefragt werden, weil die Rechtsgrundlage keine Weitergabe an die Partner erlaubt, die noch in "
-        "Frage kämen"
+        "konnte niemand angefragt werden, weil die Rechtsgrundlage keine Weitergabe an die Partner erlaubt, die noch "
+        "in Frage kämen"
     ),
     UnplacedReason.EXCLUDED_BY_WISH: (
         "konnte niemand angefragt werden, weil die Person nicht an die Partner vermittelt werden möchte, die noch in "

@@ -1,6 +1,7 @@
 """What is written beside a case, and what the repository finds again."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from lifecycle.worlds import Terms
 
 from services.routing.domain.capacity import note_capacity
 from services.routing.domain.decisions import route
-from services.routing.domain.replies import decline
+from services.routing.domain.replies import accept, complete, decline, reopen, start
 from services.routing.repository import EXPLANATIONS, KEPT, RoutedCases
 from services.routing.surroundings import CAPACITIES, CASES, TAKEN_PLACES
 from shared.contracts.base import derived_id
@@ -20,10 +21,18 @@ from shared.contracts.codes import (
     DeclineReason,
     LegalBasisKind,
     Municipality,
+    ServiceOutcome,
     Urgency,
 )
 from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
-from shared.contracts.partners import CapacityReported, ReplyDeclined
+from shared.contracts.partners import (
+    CapacityReported,
+    ReplyAccepted,
+    ReplyCompleted,
+    ReplyDeclined,
+    ReplyReopened,
+    ReplyStarted,
+)
 from shared.envelope import Cause
 from shared.mongo import Database
 from shared.pipeline.decisions import Command, Done, Received
@@ -89,10 +98,10 @@ async def test_a_limited_offer_is_exceeded_by_a_batch_of_each_instance_at_most(d
     (one, first), (two, second) = an_instance(database), an_instance(database)
     await limited(one, first, 6)
 
-    for start in range(0, 40, 8):
+    for begin in range(0, 40, 8):
         await asyncio.gather(
-            first.run([opening(one, n) for n in range(start, start + 4)]),
-            second.run([opening(two, n) for n in range(start + 4, start + 8)]),
+            first.run([opening(one, n) for n in range(begin, begin + 4)]),
+            second.run([opening(two, n) for n in range(begin + 4, begin + 8)]),
         )
 
     taken = await database[TAKEN_PLACES].count_documents({})
@@ -116,6 +125,31 @@ async def test_a_place_is_given_back_when_its_referral_ends(database: Database) 
     third = await cases.get(derived_id("case", "3"))
     assert third is not None
     assert third.referrals[0].partner_id == "schuldnerberatung"
+
+
+async def test_a_reopened_service_has_its_place_again_also_within_one_batch(database: Database) -> None:
+    cases, engine = an_instance(database)
+    await limited(cases, engine, 1)
+    await engine.run([opening(cases, 1)])
+    taken = await database[CASES].find_one({"referrals.state": "offered"})
+    assert taken is not None
+    referral_id = taken["referrals"][0]["id"]
+
+    def replying(decide: Any, reply: Any) -> Command[Any]:
+        return replace(command(cases, decide, reply, referral_id, by="schuldnerberatung"), cause=Cause.begin())
+
+    ending = replying(complete, ReplyCompleted(referral_id=referral_id, outcome=ServiceOutcome.HELPED))
+    reopening = replying(reopen, ReplyReopened(referral_id=referral_id))
+    accepting = replying(accept, ReplyAccepted(referral_id=referral_id))
+    await engine.run([accepting, replying(start, ReplyStarted(referral_id=referral_id)), ending, reopening])
+    assert await database[TAKEN_PLACES].count_documents({"referral_id": referral_id}) == 1
+    assert [case["version"] async for case in database[CASES].find()] == [2]
+
+    await engine.run([replace(ending, cause=Cause.begin())])
+    assert await database[TAKEN_PLACES].count_documents({}) == 0
+
+    await engine.run([replace(reopening, cause=Cause.begin())])
+    assert await database[TAKEN_PLACES].count_documents({"referral_id": referral_id}) == 1
 
 
 async def test_cases_are_due_with_their_first_clock_the_longest_due_first(database: Database) -> None:

@@ -161,6 +161,18 @@ def test_a_limited_offer_is_counted_within_a_batch() -> None:
     assert found == ["awo", "awo", UnplacedReason.NO_CAPACITY, UnplacedReason.NO_CAPACITY]
 
 
+def test_a_reopened_service_takes_a_place_again() -> None:
+    life = Living(Concern.DEBT)
+    life.replies(*SERVED, "referral.completed")
+    limited = Room(CapacityStatus.LIMITED, places=1, report="one")
+    life.situation = Situation(TERMS, {("schuldnerberatung", Concern.DEBT): limited})
+
+    life.reply("referral.reopened")
+
+    assert life.case.taken == (("one", life.last.id),)
+    assert asked(life.situation, Concern.DEBT, turns=1) == [UnplacedReason.NO_CAPACITY]
+
+
 def test_who_has_to_report_takes_nothing_without_a_report() -> None:
     free = Situation(TERMS, {("vhs", Concern.GERMAN_COURSE): Room(CapacityStatus.AVAILABLE, report="r")})
 
