@@ -131,7 +131,7 @@ class RoutedCases:
         """Why a referral is where it is: one document when it was made, another when the office assigned it."""
         within = {"$gte": f"{case_id}/{referral_id}/", "$lt": f"{case_id}/{referral_id}0"}
         async with translated():
-            return [document async for document in self._database[EXPLANATIONS].find({"_id": within}).sort("_id", 1)]
+            return [document async for document in self._database[EXPLANATIONS].find({"_id": within}).sort("step", 1)]
 
     async def recorded(self, first: date, last: date) -> AsyncIterator[Recorded]:
         """All cases received on these days in the district, oldest first, with what the journal tells of waiting."""
@@ -213,7 +213,7 @@ class CaseDocuments(MongoStates[RoutedCase]):
 
 
 def _document(why: Explanation) -> dict[str, Any]:
-    return {"_id": f"{why.case_id}/{why.referral_id}/{why.at.isoformat()}", **_EXPLANATION.dump_python(why)}
+    return {"_id": f"{why.case_id}/{why.referral_id}/{why.step}", **_EXPLANATION.dump_python(why)}
 
 
 def _takes(report: str, referral_id: str, *, at: datetime) -> UpdateOne:

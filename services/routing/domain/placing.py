@@ -92,6 +92,7 @@ def _explanation(case: RoutedCase, referral: Referral, seen: tuple[ConcernSeen, 
     return Explanation(
         referral_id=referral.id,
         case_id=case.id,
+        step=case.sequence,
         at=now,
         by=referral.by,
         municipality=case.facts.municipality,
