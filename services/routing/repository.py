@@ -12,7 +12,7 @@ from pymongo import ASCENDING, UpdateOne
 
 from services.routing.domain.agreement import OFFICE
 from services.routing.domain.capacity import SEPARATOR, PartnerCapacity
-from services.routing.domain.case import RoutedCase
+from services.routing.domain.case import KEPT, RoutedCase
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.simulation import REPLAYED, SCHEDULED, STEPS, Recorded
 from services.routing.domain.situation import Situation
@@ -29,8 +29,6 @@ EXPLANATIONS: Final = "explanations"
 NOTICES: Final = "notices"
 """Warnings that were told, for ever."""
 
-KEPT: Final = timedelta(days=3 * 365)
-"""How long a case's codes are kept after its end: a term of the agreement, and the review that follows it."""
 _A_DAY: Final = timedelta(days=1)
 _AT_ONCE: Final = 1000
 """Recorded cases that are in memory at a time."""

@@ -10,11 +10,11 @@ from lifecycle.worlds import Terms
 
 from services.routing.domain.assigning import assigned
 from services.routing.domain.capacity import note_capacity
-from services.routing.domain.case import RoutedCase
+from services.routing.domain.case import KEPT, RoutedCase
 from services.routing.domain.decisions import route
 from services.routing.domain.placing import conclude
 from services.routing.domain.replies import accept, complete, decline, reopen, start
-from services.routing.repository import EXPLANATIONS, KEPT, RoutedCases
+from services.routing.repository import EXPLANATIONS, RoutedCases
 from services.routing.surroundings import CAPACITIES, CASES, TAKEN_PLACES
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
