@@ -71,7 +71,7 @@ reports_of = st.sampled_from(
 
 FITTING: Final = {
     "offered": ["referral.accepted", "referral.accepted", "referral.declined", "clarification.requested"],
-    "waiting": ["clarification.answered", "service.started"],
+    "waiting": ["clarification.answered"],
     "accepted": ["service.started", "service.started", "referral.handed_on", "clarification.requested"],
     "scheduled": ["service.started", "referral.handed_on"],
     "in_service": ["service.paused", "referral.completed", "referral.failed", "referral.handed_on"],
@@ -79,7 +79,7 @@ FITTING: Final = {
     "completed": ["referral.reopened"],
     "failed": ["referral.reopened"],
 }
-"""What a partner says that knows the states, or forgot its question, so that long lives are lived too."""
+"""What a partner that knows the states says, so that long lives are lived too."""
 
 
 def sayings(event: str, today: date) -> st.SearchStrategy[dict[str, Any]]:

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lifecycle.agreements import NOW
 from lifecycle.arrivals import PERSON, REPLIES, a_reply, an_appointment, decided, received
-from lifecycle.chances import FITTING, befores, days_ahead, facts, partners, reports_of, sayings
+from lifecycle.chances import FITTING, befores, days_ahead, facts, legal_bases, partners, reports_of, sayings
 from lifecycle.desk import Card, Expected
 from lifecycle.model import Model
 from lifecycle.table import OPEN, SETTLED
@@ -33,12 +33,13 @@ from shared.contracts.codes import (
     CapacityStatus,
     ClosingReason,
     Concern,
+    LegalBasisKind,
     Municipality,
     ReferralState,
     Urgency,
     WithdrawalReason,
 )
-from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn
+from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn, LegalBasis
 from shared.contracts.partners import CapacityReported
 from shared.contracts.routing import CaseProgressed, PartnerEvent, ReferralOffered, ReplyRejected
 from shared.envelope import Cause
@@ -85,20 +86,29 @@ class Life(RuleBasedStateMachine):
     def somebody_replies(self, data: st.DataObject, event: str, partner: str) -> None:
         self.reply(data, event, partner, data.draw(st.sampled_from([*self.model.cards, derived_id("unknown")])))
 
-    @rule(data=st.data(), end=st.sampled_from(["referral.completed", "referral.failed"]))
-    def a_partner_serves(self, data: st.DataObject, end: str) -> None:
-        if offered := [card for card in self.model.cards.values() if card.state == "offered"]:
-            card = data.draw(st.sampled_from(offered))
+    @rule(data=st.data(), end=st.sampled_from(["referral.completed", "referral.failed"]), basis=legal_bases)
+    def a_partner_serves_and_takes_it_up_again(self, data: st.DataObject, end: str, basis: LegalBasis) -> None:
+        """Perhaps after the sender said anew what the partner may have."""
+        cards = [card for card in self.model.cards.values() if card.state in ("offered", "completed", "failed")]
+        if not cards:
+            return
+        card = data.draw(st.sampled_from(cards))
+        assert card.partner is not None
+        if card.state == "offered":
             for event in ("referral.accepted", "service.started", end):
-                self.reply(data, event, card.partner or "", card.id)
+                self.reply(data, event, card.partner, card.id)
+        nothing, wish = LegalBasis(kind=LegalBasisKind.NONE), {"excluded_partners": (card.partner,)}
+        changed = data.draw(st.sampled_from([{}, {"legal_basis": nothing}, {"legal_basis": basis}, wish]))
+        if changed:
+            self.amend(changed)
+        self.reply(data, "referral.reopened", card.partner, card.id)
 
-    @rule(data=st.data(), facts=facts, changed=st.sampled_from(["legal_basis", "excluded_partners", "concerns", ""]))
-    def what_ended_is_taken_up_again(self, data: st.DataObject, facts: dict[str, Any], changed: str) -> None:
-        """Perhaps after the sender said anew what its partner may have."""
-        if ended := [card for card in self.model.cards.values() if card.state in ("completed", "failed")]:
-            card = data.draw(st.sampled_from(ended))
-            self.amend({changed: facts[changed]} if changed else {})
-            self.reply(data, "referral.reopened", card.partner or "", card.id)
+    @rule(data=st.data(), event=st.sampled_from(sorted(REPLIES)))
+    def a_partner_asks_back_and_forgets_it(self, data: st.DataObject, event: str) -> None:
+        if cards := [c for c in self.model.cards.values() if c.state in ("offered", "accepted", "in_service")]:
+            card = data.draw(st.sampled_from(cards))
+            for said in ("clarification.requested", event):
+                self.reply(data, said, card.partner or "", card.id)
 
     def reply(self, data: st.DataObject, event: str, by: str, to: str) -> None:
         said = data.draw(sayings(event, self.world.now.date()))
