@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
@@ -32,6 +32,8 @@ IsoDay = Annotated[date, PlainSerializer(date.isoformat)]
 
 NOT_AGAIN: Final = frozenset({ReferralState.DECLINED, ReferralState.EXPIRED, ReferralState.HANDED_ON})
 """Whoever had a concern in a referral that ended so is not asked to take it again."""
+KEPT: Final = timedelta(days=3 * 365)
+"""How long a case's codes are kept after its end: a term of the agreement, and the review that follows it."""
 
 _DAY_OF: Final = {
     Transition.ASSIGNED: "offered_on",

@@ -130,10 +130,12 @@ async def test_what_the_office_decided_since_the_backup_is_named_and_not_done_ag
     assert told == ["referral.accepted", "referral.offered", "reply.rejected"]
 
 
-async def known(routing: Routed) -> dict[str, Any]:
-    """Every case, without how often it was written and how far it has counted; and the explanations."""
-    found = {name: dict(document) for name, document in (await routing.state()).items()}
-    for document in found.values():
-        for counted in ("version", "sequence"):
-            document.pop(counted, None)
+async def known(routing: Routed) -> dict[Any, Any]:
+    """Every case and every explanation, without how often it was written and how far the case had counted."""
+    found = {}
+    for name, document in (await routing.state()).items():
+        told = {
+            field: value for field, value in document.items() if field not in ("_id", "version", "sequence", "step")
+        }
+        found[(document["referral_id"], document["at"]) if "step" in document else name] = told
     return found
