@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -32,13 +33,13 @@ _FINDINGS: Final = 50
 _STATUS: Final = {Refusal.NOT_SOUND: 422, Refusal.VERSION_TAKEN: 409, Refusal.DAYS_DECIDED: 409}
 
 
-def agreements_router(store: AgreementStore, kafka_bootstrap: str, token: str) -> APIRouter:
+def agreements_router(store: AgreementStore, kafka_bootstrap: str, token_file: Path) -> APIRouter:
     """The agreements' routes, open with the service token only."""
     router = APIRouter(
         prefix="/v1/agreements",
         tags=["agreements"],
         responses=PROBLEM_RESPONSES,
-        dependencies=[Depends(service_token_required(token))],
+        dependencies=[Depends(service_token_required(token_file))],
     )
 
     @router.get("")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -44,11 +45,11 @@ class TaskPage(View):
 
 
 def clearing_router(
-    door: Door[Any], cases: RoutedCases, tasks: Tasks, agreements: AgreementSource, token: str
+    door: Door[Any], cases: RoutedCases, tasks: Tasks, agreements: AgreementSource, token_file: Path
 ) -> APIRouter:
     """The office's routes, open with the service token only."""
     router = APIRouter(
-        tags=["clearing"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token))]
+        tags=["clearing"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token_file))]
     )
 
     @router.get("/v1/clearing")

@@ -1,5 +1,6 @@
 """Developers of the office's page read the interface from its OpenAPI document."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -18,9 +19,9 @@ def the_document() -> dict[str, Any]:
     nothing = cast(Any, None)
     app = FastAPI()
     equip(app, dict)
-    app.include_router(clearing_router(nothing, nothing, nothing, nothing, "token"))
-    app.include_router(explanations_router(nothing, nothing, "token"))
-    app.include_router(capacities_router(nothing, "token"))
+    app.include_router(clearing_router(nothing, nothing, nothing, nothing, Path("token")))
+    app.include_router(explanations_router(nothing, nothing, Path("token")))
+    app.include_router(capacities_router(nothing, Path("token")))
     return app.openapi()
 
 
