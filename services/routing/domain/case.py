@@ -76,6 +76,7 @@ class Referral(Kept):
 
     `since` is the time the state was reached, `by` and `reason` say who led it there and why; `follows` is the ended
     referral that left these concerns over. `agreement` is the version it was placed under, `rules` what matched.
+    `claimed_by` is who of the office has the task, or had it when it ended as one.
     """
 
     id: ReferralId
@@ -97,6 +98,7 @@ class Referral(Kept):
     reopen_until: IsoDay | None = None
     questions: int = 0
     claimed_by: str | None = None
+    claimed_at: Instant | None = None
 
     @property
     def is_open(self) -> bool:
@@ -132,7 +134,7 @@ class Referral(Kept):
         """
         state = after(self.state, transition)
         state = back or state
-        ended = {} if state in WITH_PARTNER else {"booking": None, "waiting": None, "claimed_by": None}
+        ended = {} if state in WITH_PARTNER else {"booking": None, "waiting": None}
         since = {} if state is self.state else {"since": now}
         moved = {"state": state, "by": by, "reason": reason and reason.value, "clock": None}
         return self.model_copy(update=moved | since | ended | fields)

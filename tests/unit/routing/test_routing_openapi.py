@@ -61,7 +61,8 @@ def test_what_the_list_can_be_filtered_by_is_documented() -> None:
     parameters = {each["name"]: each for each in the_document()["paths"]["/v1/clearing"]["get"]["parameters"]}
 
     assert set(parameters) == {
-        "reason", "code", "municipality", "urgency", "claimed_by", "unclaimed", "sort", "cursor", "limit"
+        "reason", "code", "municipality", "urgency", "claimed_by", "claimed_days", "unclaimed", "sort",
+        "cursor", "limit",
     }  # fmt: skip
     assert "requestBody" not in the_document()["paths"]["/v1/referrals/{referral_id}/answer"]["post"]
 
