@@ -104,14 +104,14 @@ class Service(Generic[S]):
         app.state.settings = self.settings
         app.state.service = self
         equip(app, self._readiness, other_limits=other_limits)
-        token = read_or_create_token(self.settings.service_token_file)
-        app.include_router(operators_router(self.pipeline, self.database, token))
+        app.include_router(operators_router(self.pipeline, self.database, self.settings.service_token_file))
         app.add_api_route("/asyncapi.json", self._asyncapi, include_in_schema=False)
         return app
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         logs.configure(self.name, self.settings.log_format)
+        read_or_create_token(self.settings.service_token_file)  # others may look for it before anybody asks us
         starting = asyncio.create_task(self._start())
         try:
             yield

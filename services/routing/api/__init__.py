@@ -15,7 +15,6 @@ from services.routing.settings import RoutingSettings
 from services.routing.tasks import Tasks
 from shared.mongo import Database
 from shared.pipeline.door import Door
-from shared.web.service_token import read_or_create_token
 
 BODY_LIMITS = {agreements.PATH: agreements.AGREEMENT_BYTES}
 
@@ -24,11 +23,11 @@ def routing_routers(
     door: Door[Any], cases: RoutedCases, database: Database, settings: RoutingSettings
 ) -> tuple[APIRouter, ...]:
     """Every route of routing."""
-    token = read_or_create_token(settings.service_token_file)
+    token_file = settings.service_token_file
     store = AgreementStore(database)
     return (
-        agreements_router(store, settings.kafka_bootstrap, token),
-        clearing_router(door, cases, Tasks(database), store, token),
-        explanations_router(cases, store, token),
-        capacities_router(cases, token),
+        agreements_router(store, settings.kafka_bootstrap, token_file),
+        clearing_router(door, cases, Tasks(database), store, token_file),
+        explanations_router(cases, store, token_file),
+        capacities_router(cases, token_file),
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -74,13 +75,13 @@ class ActivationView(AgreementView):
     findings: list[FindingView]
 
 
-def agreements_router(store: AgreementStore, kafka_bootstrap: str, token: str) -> APIRouter:
+def agreements_router(store: AgreementStore, kafka_bootstrap: str, token_file: Path) -> APIRouter:
     """The agreements' routes, open with the service token only."""
     router = APIRouter(
         prefix=PATH,
         tags=["agreements"],
         responses=PROBLEM_RESPONSES,
-        dependencies=[Depends(service_token_required(token))],
+        dependencies=[Depends(service_token_required(token_file))],
     )
 
     @router.get("")

@@ -113,6 +113,7 @@ async def test_what_the_office_decided_since_the_backup_is_named_and_not_done_ag
     async with running(office):
         await office.pipeline.handle([Command(case_id, Cause.begin(), partial(assign, office.states.situation))])
         [case] = await routing.all_stand([case_id], S.OFFERED)
+        respond_by = case.referrals[0].clock.last
         await routing.reply("alpha", ReplyAccepted(referral_id=case.referrals[0].id))
         await eventually(lambda: routing.all_stand([case_id], S.ACCEPTED), what="the acceptance")
         await eventually(routing.at_rest, what="rest")
@@ -121,8 +122,12 @@ async def test_what_the_office_decided_since_the_backup_is_named_and_not_done_ag
     said = await typed("rewind", "routing", "--to", moment)
 
     assert said.exit_code == 0, said.output
-    for type_ in ("referral.offered", "referral.accepted"):
-        assert f"1 × de.integrationsbuero.{type_}.v1, one of them about {case_id}" in said.stdout
+    referral_id = case.referrals[0].id
+    named = [line.split(" UTC  ")[1] for line in said.stdout.splitlines() if " UTC  " in line]
+    assert [line for line in named if "case stands" not in line] == [
+        f"{case_id}  alpha is asked to take childcare, answer by {respond_by} [referral {referral_id}]",
+        f"{case_id}  alpha takes childcare [referral {referral_id}]",
+    ]
     assert await routing.all_stand([case_id], S.CLEARING)
     async with running(an_instance(routing.backends, tmp_path)):
         await eventually(routing.at_rest, what="rest")

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -162,7 +163,15 @@ class Door:
 
 
 @pytest.fixture
-async def door(store: AgreementStore, backends: Backends) -> AsyncIterator[Door]:
+def token_file(tmp_path: Path) -> Path:
+    """Where the token lies."""
+    file = tmp_path / "service-token"
+    file.write_text(TOKEN)
+    return file
+
+
+@pytest.fixture
+async def door(store: AgreementStore, backends: Backends, token_file: Path) -> AsyncIterator[Door]:
     partner = f"p-{uuid4().hex[:8]}"
     topics = partner_topics(partner)
     agreement = changed(
@@ -172,7 +181,7 @@ async def door(store: AgreementStore, backends: Backends) -> AsyncIterator[Door]
     )
     app = FastAPI()
     equip(app, dict, other_limits=BODY_LIMITS)
-    app.include_router(agreements_router(store, backends.kafka, TOKEN))
+    app.include_router(agreements_router(store, backends.kafka, token_file))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://routing", headers={"Authorization": f"Bearer {TOKEN}"}
     ) as http:
@@ -270,10 +279,10 @@ async def test_only_our_own_services_may_ask(door: Door) -> None:
     assert answer.status_code == 401
 
 
-async def test_without_a_broker_nothing_is_activated(store: AgreementStore) -> None:
+async def test_without_a_broker_nothing_is_activated(store: AgreementStore, token_file: Path) -> None:
     app = FastAPI()
     equip(app, dict)
-    app.include_router(agreements_router(store, "127.0.0.1:9", TOKEN))
+    app.include_router(agreements_router(store, "127.0.0.1:9", token_file))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://routing", headers={"Authorization": f"Bearer {TOKEN}"}
     ) as http:

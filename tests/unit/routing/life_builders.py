@@ -93,7 +93,7 @@ class Living:
         self.now = at
         return self.made(tick(self.situation, self.cause(), self.case, at))
 
-    def appointment(self, event: str, referral: Referral | None = None) -> Decision[RoutedCase]:
+    def appointment(self, event: str, referral: Referral | None = None, **said: Any) -> Decision[RoutedCase]:
         """Scheduling tells something about the appointment, the first unless there is one; a rescheduling replaces it
         by another."""
         about = referral or self.last
@@ -105,6 +105,7 @@ class Living:
             partner_id=about.partner_id or "nobody",
             appointment_id=ANOTHER if event == "rescheduled" else booked,
             replaces=booked,
+            **said,
         )
         return self.arrives(told)
 

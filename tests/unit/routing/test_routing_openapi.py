@@ -23,10 +23,10 @@ def the_document() -> dict[str, Any]:
     nothing = cast(Any, None)
     app = FastAPI()
     equip(app, dict)
-    app.include_router(clearing_router(nothing, nothing, nothing, nothing, "token"))
-    app.include_router(explanations_router(nothing, nothing, "token"))
-    app.include_router(capacities_router(nothing, "token"))
-    app.include_router(agreements_router(nothing, "", "token"))
+    app.include_router(clearing_router(nothing, nothing, nothing, nothing, Path("token")))
+    app.include_router(explanations_router(nothing, nothing, Path("token")))
+    app.include_router(capacities_router(nothing, Path("token")))
+    app.include_router(agreements_router(nothing, "", Path("token")))
     return app.openapi()
 
 
@@ -84,7 +84,8 @@ def test_what_the_list_can_be_filtered_by_is_documented() -> None:
     parameters = {each["name"]: each for each in the_document()["paths"]["/v1/clearing"]["get"]["parameters"]}
 
     assert set(parameters) == {
-        "reason", "code", "municipality", "urgency", "claimed_by", "unclaimed", "sort", "cursor", "limit"
+        "reason", "code", "municipality", "urgency", "claimed_by", "claimed_days", "unclaimed", "sort",
+        "cursor", "limit",
     }  # fmt: skip
     assert "requestBody" not in the_document()["paths"]["/v1/referrals/{referral_id}/answer"]["post"]
 
