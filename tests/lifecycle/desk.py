@@ -126,7 +126,9 @@ class Desk:
         if not left and not fresh:
             return {"all_asked"}
         if not left:
-            return {"no_legal_basis" if without_basis else "excluded_by_wish" if unwanted else "no_capacity"}
+            if full - without_basis - unwanted:
+                return {"no_capacity"}
+            return {"no_legal_basis" if without_basis else "excluded_by_wish"}
         left = [taker for taker in left if taker in self.facts.preferred_partners] or left
         for taker in left:
             report = self.report(taker, code, now)

@@ -130,7 +130,8 @@ def _long_waits(closure: Closure, partner: Partner, agreement: Agreement) -> Ite
     except (ValueError, OverflowError) as error:
         yield _error(f"partners: {partner.id}: closed", str(error))
         return
-    if open_ - offered <= _LONG < closed - offered:
+    in_term = agreement.valid_from <= closure.last and closure.first <= agreement.valid_to
+    if in_term and open_ - offered <= _LONG < closed - offered:
         what = f"{closure}: an answer to an offer of {offered} may take until {closed}"
         yield _warning(f"partners: {partner.id}: closed", what)
 

@@ -145,7 +145,7 @@ def claim(said: Claim, about: _About) -> Decision[RoutedCase]:
     """One person takes a task on. Of two, the second learns who was first, and may take it over by that name."""
     if refused := _wrong_state(about.referral, Transition.ASSIGNED):
         return refused
-    if about.referral.claimed_by in (None, said.instead_of):
+    if about.referral.claimed_by in (None, said.instead_of) and about.referral.claimed_by != said.staff_id:
         return _in_hands_of(about, said.staff_id)
     return _not_theirs(about.referral, said.staff_id) or _UNCHANGED
 

@@ -38,12 +38,12 @@ class Placed:
 
 
 _LEFT_OVER: Final = {
+    TakerVerdict.NO_CAPACITY: UnplacedReason.NO_CAPACITY,
     TakerVerdict.NO_LEGAL_BASIS: UnplacedReason.NO_LEGAL_BASIS,
     TakerVerdict.EXCLUDED_BY_WISH: UnplacedReason.EXCLUDED_BY_WISH,
-    TakerVerdict.NO_CAPACITY: UnplacedReason.NO_CAPACITY,
     TakerVerdict.ALREADY_ASKED: UnplacedReason.ALL_ASKED,
 }
-"""Why nobody is asked: of all that stands against the takers the first counts, for the office can do most about it."""
+"""Why nobody is asked, where different things stand against the takers: whoever is only full could be asked next."""
 
 
 def place(

@@ -289,6 +289,7 @@ def test_a_rule_that_never_counts_is_named(rules: list[Rule]) -> None:
             ["2030-06-01 to 2030-06-30: an answer to an offer of 2030-05-31 may take until 2030-08-06"],
         ),
         (a_partner("awo", closed=(closed("2030-06-01", 30),)), []),
+        (a_partner("awo", closed=(closed("2016-06-01", 61),)), []),
         (
             a_partner("awo", response_days=20, closed=(closed("2030-06-01", 45),)),
             ["2030-06-01 to 2030-07-15: an answer to an offer of 2030-05-31 may take until 2030-08-12"],

@@ -92,8 +92,9 @@ def test_whoever_claims_a_task_has_it_and_nobody_is_told() -> None:
     assert decision.events == ()
 
 
-def test_the_same_claim_again_changes_nothing() -> None:
-    assert doing(clearing.claim, Claim(staff_id="office-1"), claimed(a_task())) == Decision()
+@pytest.mark.parametrize("instead_of", [None, "office-1"])
+def test_the_same_claim_again_changes_nothing(instead_of: str | None) -> None:
+    assert doing(clearing.claim, Claim(staff_id="office-1", instead_of=instead_of), claimed(a_task())) == Decision()
 
 
 def test_a_claimed_task_is_refused_to_a_second_person() -> None:

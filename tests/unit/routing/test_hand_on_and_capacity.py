@@ -257,10 +257,11 @@ def test_the_reason_is_what_stands_against_those_that_did_not_refuse(
     assert [gap.reason for gap in events_of(life.decision, CoverageGapFound)] == [reason] * is_gap
 
 
-def test_a_wish_beside_a_full_partner_is_no_gap() -> None:
-    found = asked(rooms(awo=FULL, caritas=FULL), Concern.JOB_SEARCH, 1, excluded_partners=("diakonie",))
+def test_a_full_partner_beside_an_unwanted_one_is_a_gap() -> None:
+    life = Living(Concern.JOB_SEARCH, rooms=rooms(awo=FULL, caritas=FULL).rooms, excluded_partners=("diakonie",))
 
-    assert found == [UnplacedReason.EXCLUDED_BY_WISH]
+    assert life.last.unplaced is UnplacedReason.NO_CAPACITY
+    assert [gap.reason for gap in events_of(life.decision, CoverageGapFound)] == [UnplacedReason.NO_CAPACITY]
 
 
 def test_a_wish_against_who_refused_before_changes_nothing() -> None:
