@@ -5,7 +5,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol
 
@@ -16,7 +16,7 @@ from fastapi_offline import FastAPIOffline
 from shared import logs, mongo
 from shared.asyncapi import asyncapi
 from shared.contracts import Event
-from shared.memory import settle
+from shared.memory import settle, stay_small
 from shared.migrations import Migration
 from shared.mongo import Database
 from shared.pipeline.decisions import Reaction, S, States
@@ -94,24 +94,24 @@ class Service(Generic[S]):
         self._workers.append(worker)
         self.pipeline.after_batch.append(worker.nudge)
 
-    def app(self, *, streamed: Collection[str] = ()) -> FastAPI:
+    def app(self, *, other_limits: Mapping[str, int | None] | None = None) -> FastAPI:
         """The application, with everything every door has; the service adds its own routes.
 
-        `streamed` names the paths that read their body piece by piece.
+        `other_limits` are the bytes that the body of a path may have where they are not the usual ones; None for any.
         """
         title = f"integrationsbuero {self.name}"
         app = FastAPIOffline(title=title, lifespan=self._lifespan, redoc_url=None, redirect_slashes=False)
         app.state.settings = self.settings
         app.state.service = self
-        equip(app, self._readiness, streamed=streamed)
-        token = read_or_create_token(self.settings.service_token_file)
-        app.include_router(operators_router(self.pipeline, self.database, token))
+        equip(app, self._readiness, other_limits=other_limits)
+        app.include_router(operators_router(self.pipeline, self.database, self.settings.service_token_file))
         app.add_api_route("/asyncapi.json", self._asyncapi, include_in_schema=False)
         return app
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         logs.configure(self.name, self.settings.log_format)
+        read_or_create_token(self.settings.service_token_file)  # others may look for it before anybody asks us
         starting = asyncio.create_task(self._start())
         try:
             yield
@@ -137,6 +137,7 @@ class Service(Generic[S]):
         settle()
         self._started = True
         log.info("service_started", host=self.settings.host, port=self.settings.port)
+        await stay_small()
 
     def _asyncapi(self) -> dict[str, Any]:
         return asyncapi(self.name, self.receives, self.subscriptions)

@@ -11,6 +11,8 @@ from shared.topics import SERVICES
 
 _ROOT: Final = Path(__file__).parents[1]
 AGREEMENTS: Final = _ROOT / "deploy" / "agreements"
+PLACES: Final = _ROOT / "deploy" / "places.toml"
+SHEETS: Final = _ROOT / "deploy" / "sheets.toml"
 SERVICE_FILES: Final = "services"
 """The folder with a file of settings for each service."""
 SAMPLE_CASES: Final = _ROOT / "examples" / "intake" / "cases.ndjson"

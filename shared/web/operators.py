@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import structlog
@@ -29,13 +30,13 @@ DEAD_LETTERS: Final = 100
 _BYTES: Final = ("key", "value", "headers")
 
 
-def operators_router(pipeline: Pipeline[Any], database: Database, token: str) -> APIRouter:
+def operators_router(pipeline: Pipeline[Any], database: Database, token_file: Path) -> APIRouter:
     """The operators' routes, open with the service token only."""
     router = APIRouter(
         prefix="/v1",
         tags=["operators"],
         responses=PROBLEM_RESPONSES,
-        dependencies=[Depends(service_token_required(token))],
+        dependencies=[Depends(service_token_required(token_file))],
     )
 
     @router.get("/journal/{stream}")

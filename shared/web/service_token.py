@@ -4,6 +4,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -32,11 +33,12 @@ def read_or_create_token(path: Path) -> str:
     return path.read_text().strip()
 
 
-def service_token_required(token: str) -> Callable[[HTTPAuthorizationCredentials | None], Awaitable[None]]:
-    """A FastAPI dependency that lets only our own services in."""
+def service_token_required(token_file: Path) -> Callable[[HTTPAuthorizationCredentials | None], Awaitable[None]]:
+    """A FastAPI dependency that lets only our own services in; it looks into `token_file` at the first request."""
+    token = cache(partial(read_or_create_token, token_file))
 
     async def require(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
-        if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
+        if given is None or not hmac.compare_digest(given.credentials.encode(), token().encode()):
             raise ProblemError(
                 401, "service-token-needed", "Only our own services may ask.", headers={"WWW-Authenticate": "Bearer"}
             )

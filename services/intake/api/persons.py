@@ -1,6 +1,7 @@
 """`/v1/persons:batchGet`: names for our own services, at the moment they need them."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -25,10 +26,10 @@ class Wanted(BaseModel):
     person_ids: Annotated[tuple[PersonId, ...], Field(max_length=500)]
 
 
-def persons_router(persons: Persons, token: str) -> APIRouter:
+def persons_router(persons: Persons, token_file: Path) -> APIRouter:
     """The vault's door, open with the service token only."""
     router = APIRouter(
-        tags=["persons"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token))]
+        tags=["persons"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token_file))]
     )
 
     @router.post("/v1/persons:batchGet", openapi_extra=json_body(Wanted))

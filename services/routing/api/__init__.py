@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from services.routing.agreement_store import AgreementStore
+from services.routing.api import agreements
 from services.routing.api.agreements import agreements_router
 from services.routing.api.capacities import capacities_router
 from services.routing.api.clearing import clearing_router
@@ -14,18 +15,19 @@ from services.routing.settings import RoutingSettings
 from services.routing.tasks import Tasks
 from shared.mongo import Database
 from shared.pipeline.door import Door
-from shared.web.service_token import read_or_create_token
+
+BODY_LIMITS = {agreements.PATH: agreements.AGREEMENT_BYTES}
 
 
 def routing_routers(
     door: Door[Any], cases: RoutedCases, database: Database, settings: RoutingSettings
 ) -> tuple[APIRouter, ...]:
     """Every route of routing."""
-    token = read_or_create_token(settings.service_token_file)
-    agreements = AgreementStore(database)
+    token_file = settings.service_token_file
+    store = AgreementStore(database)
     return (
-        agreements_router(agreements, settings, token),
-        clearing_router(door, cases, Tasks(database), agreements, token),
-        explanations_router(cases, agreements, token),
-        capacities_router(cases, token),
+        agreements_router(store, settings, token_file),
+        clearing_router(door, cases, Tasks(database), store, token_file),
+        explanations_router(cases, store, token_file),
+        capacities_router(cases, token_file),
     )

@@ -1,6 +1,7 @@
 """`/v1/capacities`: what the partners said they can take."""
 
 from datetime import datetime
+from pathlib import Path
 
 from fastapi import APIRouter, Depends
 
@@ -29,10 +30,10 @@ class CapacityList(View):
     capacities: list[CapacityView]
 
 
-def capacities_router(cases: RoutedCases, token: str) -> APIRouter:
+def capacities_router(cases: RoutedCases, token_file: Path) -> APIRouter:
     """What partners reported, open with the service token only."""
     router = APIRouter(
-        tags=["capacities"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token))]
+        tags=["capacities"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token_file))]
     )
 
     @router.get("/v1/capacities")

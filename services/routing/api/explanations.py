@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -78,10 +79,10 @@ class ExplanationView(View):
     sentence: str
 
 
-def explanations_router(cases: RoutedCases, agreements: AgreementSource, token: str) -> APIRouter:
+def explanations_router(cases: RoutedCases, agreements: AgreementSource, token_file: Path) -> APIRouter:
     """Why referrals are where they are, open with the service token only."""
     router = APIRouter(
-        tags=["explanations"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token))]
+        tags=["explanations"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token_file))]
     )
 
     @router.get("/v1/referrals/{referral_id}/explanation")

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from running_intake import Intake
 
 from deploy.backends import Backends
-from services.intake.api import STREAMED, intake_routers
+from services.intake.api import BODY_LIMITS, intake_routers
 from services.intake.domain.cases import IntakeCase
 from services.intake.repository import MIGRATIONS, Cases
 from services.intake.settings import IntakeSettings
@@ -42,7 +42,7 @@ async def intake(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -
     door = Door(running, cast(Publisher, _NoPublisher()))
     door.start()
     app = FastAPI()
-    equip(app, dict, streamed=STREAMED)
+    equip(app, dict, other_limits=BODY_LIMITS)
     for router in intake_routers(door, database, settings):
         app.include_router(router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http:

@@ -41,11 +41,19 @@ async def toy(trial: Trial) -> AsyncIterator[Pipeline[Tally]]:
 
 
 @pytest.fixture
-def door(toy: Pipeline[Tally], trial: Trial) -> FastAPI:
+def token_file(tmp_path: Path) -> Path:
+    """Where the token lies."""
+    file = tmp_path / "service-token"
+    file.write_text(TOKEN)
+    return file
+
+
+@pytest.fixture
+def door(toy: Pipeline[Tally], trial: Trial, token_file: Path) -> FastAPI:
     """Its HTTP door."""
     app = FastAPI()
     equip(app, dict)
-    app.include_router(operators_router(toy, trial.database, TOKEN))
+    app.include_router(operators_router(toy, trial.database, token_file))
     return app
 
 
@@ -71,10 +79,8 @@ async def url(door: FastAPI) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def typed(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
+def typed(trial: Trial, token_file: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
     """Types a command where no service runs."""
-    token_file = tmp_path / "service-token"
-    token_file.write_text(TOKEN)
     monkeypatch.setenv("SERVICE_TOKEN_FILE", str(token_file))
     for name, value in trial.kafka.environment.items():
         monkeypatch.setenv(name, value)

@@ -1,5 +1,6 @@
 """Developers on the other side read the interface from its OpenAPI document."""
 
+from pathlib import Path
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -21,7 +22,7 @@ def the_document() -> dict[str, Any]:
         cases_router(nothing, nothing, nothing),
         notes_router(nothing, nothing, nothing),
         imports_router(nothing),
-        persons_router(nothing, "token"),
+        persons_router(nothing, Path("token")),
     ):
         app.include_router(router)
     return app.openapi()

@@ -48,10 +48,10 @@ async def asking(tmp_path: Path) -> AsyncIterator[Client]:
         await persons.close()
 
 
-def the_intake() -> httpx.ASGITransport:
+def the_intake(token_file: Path) -> httpx.ASGITransport:
     """Intake's own route, which knows one person."""
     app = FastAPI()
-    app.include_router(persons_router(FakeVault(), "the token"))  # type: ignore[arg-type]
+    app.include_router(persons_router(FakeVault(), token_file))  # type: ignore[arg-type]
     return httpx.ASGITransport(app)
 
 
@@ -60,8 +60,8 @@ def answering(status: int, body: object = None) -> httpx.MockTransport:
     return httpx.MockTransport(lambda _: httpx.Response(status, content=json.dumps(body)))
 
 
-async def test_intake_tells_the_persons_it_knows(asking: Client) -> None:
-    found = await asking(the_intake(), "the token").fetch({KNOWN, UNKNOWN})
+async def test_intake_tells_the_persons_it_knows(asking: Client, tmp_path: Path) -> None:
+    found = await asking(the_intake(tmp_path / "token"), "the token").fetch({KNOWN, UNKNOWN})
 
     assert found.keys() == {KNOWN}
     assert (found[KNOWN].given_name, found[KNOWN].family_name) == ("Özlem", "")

@@ -7,6 +7,8 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI
 
+from services.intake.app import create_app
+from services.intake.settings import IntakeSettings
 from shared.web.equipment import equip
 from shared.web.service_token import read_or_create_token, service_token_required
 
@@ -22,6 +24,20 @@ def test_the_token_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     assert [entry.name for entry in file.parent.iterdir()] == ["service-token"]
 
 
+@pytest.mark.usefixtures("lines")
+async def test_a_service_makes_the_token_when_it_starts_and_not_before(tmp_path: Path) -> None:
+    nowhere, file = "127.0.0.1:1", tmp_path / "service-token"
+    app = create_app(IntakeSettings(kafka_bootstrap=nowhere, mongo_url=f"mongodb://{nowhere}", service_token_file=file))
+    assert not is_there(file)
+
+    async with app.router.lifespan_context(app):
+        assert is_there(file)
+
+
+def is_there(file: Path) -> bool:
+    return file.exists()
+
+
 @pytest.mark.parametrize(
     ("header", "status"),
     [
@@ -34,11 +50,13 @@ def test_the_token_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
         ("Bearer rightö", 401),
     ],
 )
-async def test_only_the_right_token_opens(header: str, status: int) -> None:
+async def test_only_the_right_token_opens(tmp_path: Path, header: str, status: int) -> None:
+    file = tmp_path / "service-token"
+    file.write_text("right\n")
     app = FastAPI()
     equip(app, dict)
 
-    @app.get("/names", dependencies=[Depends(service_token_required("right"))])
+    @app.get("/names", dependencies=[Depends(service_token_required(file))])
     async def names() -> dict[str, str]:
         return {}
 
