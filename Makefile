@@ -39,8 +39,8 @@ faults: $(READY) ## tests that kill, stop and freeze processes
 bench: $(READY) ## the platform beside its peers, in one run; writes benchmarks/results/latest.json
 	$(BIN)/python -m benchmarks
 
-run-%: $(READY) ## one service in the foreground, with the addresses of var/platform.env or of the environment
-	@set -a; if [ -f var/platform.env ]; then . var/platform.env; fi; exec $(BIN)/wegweiser service $*
+run-%: $(READY) ## one service in the foreground, with what `make run` told it or the environment says
+	@set -a; if [ -f var/services/$*.env ]; then . var/services/$*.env; fi; exec $(BIN)/wegweiser service $*
 
 schemas: $(READY) ## write the JSON Schemas of new and changed contracts
 	$(BIN)/wegweiser schemas

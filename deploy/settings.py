@@ -32,3 +32,8 @@ class BackendSettings(BaseSettings):
         if self.backend == "external" and not (self.kafka_bootstrap and self.mongo_url):
             raise ValueError("BACKEND=external needs KAFKA_BOOTSTRAP and MONGO_URL")
         return self
+
+    @property
+    def secrets_folder(self) -> Path:
+        """Where what is secret lies."""
+        return self.var_dir.absolute() / "secrets"

@@ -1,7 +1,7 @@
 """The platform's own processes: services, and the sample consumers that stand for the partners' software."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Final
@@ -17,18 +17,19 @@ class ServiceProcess(Daemon):
 
     stop_seconds = 45.0
 
-    def __init__(self, name: str, home: Home, *, port: int, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, home: Home, *, port: int, environment: Callable[[], Mapping[str, str]]) -> None:
+        """`environment` is asked at each start."""
         super().__init__(name, home, ports={f"{name.upper()}_PORT": port})
         self._port = port
-        self._environment = {**environment, "HOST": "127.0.0.1", "PORT": str(port)}
+        self._environment = environment
 
     def command(self) -> Sequence[str]:
         """The same command an operator would type."""
         return [sys.executable, "-m", "wegweiser", "service", self.name]
 
     def environment(self) -> Mapping[str, str]:
-        """Where everything is."""
-        return self._environment
+        """Where everything is, and who it is there."""
+        return {**self._environment(), "HOST": "127.0.0.1", "PORT": str(self._port)}
 
     def is_ready(self) -> bool:
         """Whether it says so itself: joined its group and polled."""

@@ -5,14 +5,19 @@ import os
 import re
 import shlex
 import shutil
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from aiokafka.errors import KafkaError
 
 from deploy.backends import Server, backends
 from deploy.embedded.daemon import Daemon, Home
+from deploy.embedded.issuer import AUDIENCE, CLIENTS, COMMAND_LINE, Issuer
 from deploy.embedded.mail import MailSink
 from deploy.errors import DeployError
+from deploy.secrets import Secrets
 from services.routing.agreement_files import load_agreements
 from shared.topics import SERVICES, provision, topics_for
 from wegweiser.activation import activate_all
@@ -23,6 +28,7 @@ from wegweiser.supervisor import Say, Supervisor
 
 PID_FILE: Final = "platform"
 ADDRESS_FILE: Final = "platform.env"
+SERVICES_FOLDER: Final = "services"
 _PAUSE_SECONDS: Final = 1.0
 _PLAIN: Final = re.compile(r"[\w@%+=:,./?-]*")
 
@@ -40,27 +46,27 @@ def partners() -> list[str]:
 
 
 class Platform:
-    """Kafka, MongoDB, a mail sink, the services and the sample partners."""
+    """Kafka, MongoDB, a mail sink, an issuer of tokens, the services and the sample partners."""
 
     def __init__(self, settings: PlatformSettings, say: Say) -> None:
         home = Home(settings.var_dir)
         self._settings = settings
         self._say = say
         self._supervisor = Supervisor(say, lambda name: home.stopped(name).exists())
-        self._address_file = settings.var_dir / ADDRESS_FILE
         self._pid_file = home.pid_file(PID_FILE)
         self._stop_files = [home.stopped(name) for name in SERVICES]
         self._partner_ids = partners()
         self.backends = backends(settings)
         self._mail = MailSink(home, port=settings.smtp_port, folder=settings.mail_folder)
+        self.issuer = Issuer(home, port=settings.issuer_port, secrets=Secrets(settings.secrets_folder))
         self._services = [
-            ServiceProcess(name, home, port=settings.port_of(name), environment=self.environment) for name in SERVICES
+            ServiceProcess(name, home, port=settings.port_of(name), environment=partial(self.environment_of, name))
+            for name in SERVICES
         ]
         self._partners = [PartnerProcess(id_, home, kafka=self.backends.kafka) for id_ in self._partner_ids]
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a process of ours, or anybody else's, has to know to join."""
+    def environment_of(self, client: str) -> dict[str, str]:
+        """What a service, or `wegweiser` for an operator, has to know to join: where everything is, and who it is."""
         return {
             "KAFKA_BOOTSTRAP": self.backends.kafka,
             "MONGO_URL": self.backends.mongo,
@@ -68,21 +74,26 @@ class Platform:
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self._settings.smtp_port),
             "MAIL_FROM": self._settings.mail_from,
-            "SERVICE_TOKEN_FILE": str((self._settings.var_dir / "service-token").absolute()),
+            "OIDC_ISSUER": self.issuer.url,
+            "OIDC_AUDIENCE": AUDIENCE,
+            **(self._client(client) if client in CLIENTS else {}),
         }
+
+    def _client(self, client: str) -> dict[str, str]:
+        return {"OIDC_CLIENT_ID": client, "OIDC_CLIENT_SECRET": self.issuer.credentials(client).client_secret}
 
     def claim(self) -> None:
         """Be the platform of this folder; raises `AlreadyRunningError`, or `PortTakenError` before anything starts."""
         pid = self._pid_file.read()
         if pid is not None:
             raise AlreadyRunningError(pid)
-        for child in (*self.backends.servers, self._mail, *self._services):
+        for child in (*self.backends.servers, self._mail, self.issuer, *self._services):
             if isinstance(child, Daemon):
                 child.require_ports()
         for file in self._stop_files:
             file.unlink(missing_ok=True)
         self._pid_file.write(os.getpid())
-        self._address_file.unlink(missing_ok=True)
+        forget_environment(self._settings.var_dir)
 
     def empty(self) -> None:
         """Forget what an earlier run left, so that everything happens for the first time; only after `claim`."""
@@ -91,8 +102,8 @@ class Platform:
 
     async def start(self) -> None:
         """Start everything but the partners, in the order in which each needs the other; raises `DeployError`."""
-        self._say("starting Kafka, MongoDB and a mail sink …")
-        await self._supervisor.start(*self.backends.servers, self._mail)
+        self._say("starting Kafka, MongoDB, a mail sink and an issuer of tokens …")
+        await self._supervisor.start(*self.backends.servers, self._mail, self.issuer)
         made = await self._provision()
         self._say(f"{len(made)} topics made" if made else "the topics of an earlier run are there")
         self._say("starting the services …")
@@ -112,11 +123,11 @@ class Platform:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _activate(self) -> None:
-        token_file = self._settings.var_dir / "service-token"
+        operator = self.issuer.credentials(COMMAND_LINE)
         while True:
             try:
                 made = await asyncio.to_thread(
-                    activate_all, load_agreements(AGREEMENTS), self._settings.url_of("routing"), token_file
+                    activate_all, load_agreements(AGREEMENTS), self._settings.url_of("routing"), operator
                 )
             except NoAnswerError as error:
                 self._say(f"{error}; it is asked again until it does")
@@ -132,15 +143,27 @@ class Platform:
 
     async def stop(self) -> None:
         """Partners first, then the services, which drain, then what they need."""
-        order: list[list[Server]] = [[*self._partners], [*self._services], [self._mail]]
+        order: list[list[Server]] = [[*self._partners], [*self._services], [self._mail, self.issuer]]
         await self._supervisor.stop([*order, *([server] for server in self.backends.servers)])
-        self._address_file.unlink(missing_ok=True)
+        forget_environment(self._settings.var_dir)
         self._pid_file.remove()
 
     def _write_environment(self) -> None:
-        self._address_file.write_text(
-            "".join(f"{name}={_for_a_shell(value)}\n" for name, value in self.environment.items())
-        )
+        """An operator's and each service's, in files that only their owner may read."""
+        self._write(ADDRESS_FILE, self.environment_of(COMMAND_LINE))
+        for service in self._services:
+            self._write(f"{SERVICES_FOLDER}/{service.name}.env", service.environment())
+
+    def _write(self, name: str, environment: Mapping[str, str]) -> None:
+        lines = "".join(f"{key}={_for_a_shell(value)}\n" for key, value in environment.items())
+        file = self._settings.var_dir / name
+        Secrets(file.parent).keep(file.name, lines)
+
+
+def forget_environment(var_dir: Path) -> None:
+    """Remove what told others where everything is: nobody answers there any more."""
+    for file in (var_dir / ADDRESS_FILE, *(var_dir / SERVICES_FOLDER / f"{name}.env" for name in SERVICES)):
+        file.unlink(missing_ok=True)
 
 
 def _for_a_shell(value: str) -> str:

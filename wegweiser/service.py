@@ -15,7 +15,6 @@ from deploy.embedded.ports import PortTakenError, holder_of
 from shared.files import InvalidFileError
 from shared.memory import share_heap
 from shared.topics import ServiceName
-from wegweiser.addresses import PLATFORM_FILE
 from wegweiser.settings import wrong_in
 
 _OPEN_REQUESTS_SECONDS: Final = 10
@@ -57,7 +56,7 @@ def application(name: ServiceName) -> Any:
 @contextmanager
 def not_started(name: ServiceName) -> Iterator[Any]:
     """A service as what a command acts as, with the settings of the environment or of `make run`."""
-    for setting, value in dotenv_values(PLATFORM_FILE).items():
+    for setting, value in dotenv_values(f"var/services/{name}.env").items():
         os.environ.setdefault(setting, value or "")
     made = application(name).state.service
     try:

@@ -8,11 +8,13 @@ from shared.web.access import Access
 from shared.web.limits import BodyLimit
 from shared.web.operations import Readiness, operations_router
 from shared.web.problems import handle_problems
+from shared.web.roles import SignsIn
 from shared.web.tracing import Tracing
 
 
-def equip(app: FastAPI, readiness: Readiness, *, streamed: Collection[str] = ()) -> None:
-    """Problems, body limit, tracing, access lines, health and metrics. The one added last stands outermost."""
+def equip(app: FastAPI, readiness: Readiness, sign_in: SignsIn, *, streamed: Collection[str] = ()) -> None:
+    """Sign-in, problems, body limit, tracing, access lines, health and metrics. The one added last stands outermost."""
+    app.state.sign_in = sign_in
     handle_problems(app)
     app.include_router(operations_router(readiness))
     app.add_middleware(BodyLimit, streamed=streamed)

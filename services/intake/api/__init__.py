@@ -13,7 +13,6 @@ from services.intake.repository import Cases, Counters, Notes, Persons
 from services.intake.settings import IntakeSettings
 from shared.mongo import Database
 from shared.pipeline.door import Door
-from shared.web.service_token import read_or_create_token
 
 STREAMED = frozenset({imports.PATH})
 """Paths that read their body piece by piece."""
@@ -22,11 +21,10 @@ STREAMED = frozenset({imports.PATH})
 def intake_routers(door: Door[IntakeCase], database: Database, settings: IntakeSettings) -> tuple[APIRouter, ...]:
     """Every route of intake."""
     reception = Reception(door, Counters(database), settings.denominational_partners, settings.partners)
-    token = read_or_create_token(settings.service_token_file)
     cases = Cases(database)
     return (
         cases_router(door, cases, reception),
         notes_router(door, cases, Notes(database)),
         imports_router(reception),
-        persons_router(Persons(database), token),
+        persons_router(Persons(database)),
     )

@@ -14,18 +14,16 @@ from services.routing.settings import RoutingSettings
 from services.routing.tasks import Tasks
 from shared.mongo import Database
 from shared.pipeline.door import Door
-from shared.web.service_token import read_or_create_token
 
 
 def routing_routers(
     door: Door[Any], cases: RoutedCases, database: Database, settings: RoutingSettings
 ) -> tuple[APIRouter, ...]:
     """Every route of routing."""
-    token = read_or_create_token(settings.service_token_file)
     agreements = AgreementStore(database)
     return (
-        agreements_router(agreements, settings.kafka_bootstrap, token),
-        clearing_router(door, cases, Tasks(database), agreements, token),
-        explanations_router(cases, agreements, token),
-        capacities_router(cases, token),
+        agreements_router(agreements, settings.kafka_bootstrap),
+        clearing_router(door, cases, Tasks(database), agreements),
+        explanations_router(cases, agreements),
+        capacities_router(cases),
     )

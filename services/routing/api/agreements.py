@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import structlog
 from aiokafka.errors import KafkaError
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from services.routing.agreement_store import (
     Activated,
@@ -23,30 +23,30 @@ from shared.envelope import rfc3339
 from shared.topics import missing_topics, partner_topics
 from shared.web.bodies import JSON, json_body, read_json
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError
-from shared.web.service_token import service_token_required
+from shared.web.roles import Role, open_to
 
 log = structlog.get_logger()
 
+_READ: Final = open_to(Role.SOCIAL_WORKER, Role.FRONT_DESK, Role.COORDINATOR, Role.OPERATOR)
 _FINDINGS: Final = 50
 """As many as an answer shows."""
 _STATUS: Final = {Refusal.NOT_SOUND: 422, Refusal.VERSION_TAKEN: 409, Refusal.DAYS_DECIDED: 409}
 
 
-def agreements_router(store: AgreementStore, kafka_bootstrap: str, token: str) -> APIRouter:
-    """The agreements' routes, open with the service token only."""
+def agreements_router(store: AgreementStore, kafka_bootstrap: str) -> APIRouter:
+    """The agreements' routes."""
     router = APIRouter(
         prefix="/v1/agreements",
         tags=["agreements"],
         responses=PROBLEM_RESPONSES,
-        dependencies=[Depends(service_token_required(token))],
     )
 
-    @router.get("")
+    @router.get("", dependencies=[_READ])
     async def list_agreements() -> Response:
         """Every version with its term, in the order of activation."""
         return _json({"agreements": [_named(stored) for stored in await store.stored()]})
 
-    @router.get("/{version}")
+    @router.get("/{version}", dependencies=[_READ])
     async def show_agreement(version: str) -> Response:
         """One version with all it says."""
         stored = await store.get(version)
@@ -54,7 +54,12 @@ def agreements_router(store: AgreementStore, kafka_bootstrap: str, token: str) -
             raise ProblemError(404, "unknown-agreement", "No agreement of that version was activated.")
         return _json(_named(stored) | {"agreement": json.loads(canonical(stored.agreement))})
 
-    @router.post("", status_code=201, openapi_extra=json_body(Agreement))
+    @router.post(
+        "",
+        status_code=201,
+        openapi_extra=json_body(Agreement),
+        dependencies=[open_to(Role.COORDINATOR, Role.OPERATOR)],
+    )
     async def activate_agreement(request: Request) -> Response:
         """Let an agreement count from its first day: 201, or 200 where the same one is active."""
         agreement = await read_json(request, Agreement)
