@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import cached_property
 from typing import Final
 
 import httpx
@@ -72,7 +73,10 @@ class Show:
         self._settings = settings
         self._console = Console(highlight=False, soft_wrap=True)
         self._platform = Platform(settings, self._say)
-        self._sign_in = ClientCredentials(self._platform.issuer.credentials(COMMAND_LINE))
+
+    @cached_property
+    def _sign_in(self) -> ClientCredentials:
+        return ClientCredentials(self._platform.issuer.credentials(COMMAND_LINE))
 
     def claim(self, *, empties: bool) -> None:
         """Be the only one here; raises `DeployError` where another platform or process is in the way."""

@@ -38,7 +38,7 @@ CLIENTS: Final[Mapping[str, tuple[Role, ...]]] = {
     COMMAND_LINE: (Role.OPERATOR, *(role for role in Role if role is not Role.OPERATOR)),
     "notify": (Role.SERVICE,),
 }
-"""Who may ask, and for which roles: for the first one where the request names none."""
+"""Who may ask, and for which roles; the first one is given where the request names none in its scope."""
 ORGANISATION: Final = "Sozialer Dienst des Kreises"
 """Of a social worker, where the request names none."""
 MOST_MINUTES: Final = 24 * 60
@@ -53,7 +53,7 @@ _SAID: Final = {
     "subject": re.compile(r"[\x21-\x7e]{1,100}"),
     "minutes": re.compile(r"[0-9]{1,4}"),
 }
-"""What a request may say besides its scope, which is the role."""
+"""What the command line may say besides the roles."""
 
 
 class RefusedError(Exception):
@@ -84,8 +84,8 @@ class EmbeddedIssuer:
         client = self._client(authorization)
         if form.get("grant_type") != "client_credentials":
             raise RefusedError("unsupported_grant_type", "client_credentials only")
-        role = form.get("scope", CLIENTS[client][0])
-        if role not in CLIENTS[client]:
+        roles = tuple(map(_role, form.get("scope", CLIENTS[client][0]).split()))
+        if not roles or not set(roles) <= set(CLIENTS[client]):
             raise RefusedError("invalid_scope", f"one of: {', '.join(CLIENTS[client])}")
         for name, pattern in _SAID.items():
             if name in form and (client != COMMAND_LINE or not pattern.fullmatch(form[name])):
@@ -93,13 +93,13 @@ class EmbeddedIssuer:
         minutes = int(form.get("minutes", _MINUTES))
         if not 1 <= minutes <= MOST_MINUTES:
             raise RefusedError("invalid_request", f"1 to {MOST_MINUTES} minutes")
-        if (role == Role.PARTNER) != ("partner_id" in form):
+        if (Role.PARTNER in roles) != ("partner_id" in form):
             raise RefusedError("invalid_request", "a partner has a partner_id, and nobody else has")
         return {
-            "access_token": self._signed(self._claims(client, Role(role), form), minutes * 60),
+            "access_token": self._signed(self._claims(client, roles, form), minutes * 60),
             "token_type": "Bearer",
             "expires_in": minutes * 60,
-            "scope": role,
+            "scope": " ".join(roles),
         }
 
     def _client(self, authorization: str) -> str:
@@ -114,14 +114,13 @@ class EmbeddedIssuer:
             raise RefusedError("invalid_client", "no such client, or not its secret")
         return client
 
-    def _claims(self, client: str, role: Role, form: Mapping[str, str]) -> dict[str, Any]:
-        if client != COMMAND_LINE:
-            return {"sub": client, "roles": [role]}
-        claims = {"sub": form.get("subject", f"{role.replace('_', '-')}-1"), "roles": [role]}
-        if role is Role.PARTNER:
-            return {**claims, "sub": form.get("subject", form["partner_id"]), "partner_id": form["partner_id"]}
-        if role is Role.SOCIAL_WORKER:
-            return {**claims, "organisation": form.get("organisation", ORGANISATION)}
+    def _claims(self, client: str, roles: Sequence[Role], form: Mapping[str, str]) -> dict[str, Any]:
+        example = client if client != COMMAND_LINE else f"{roles[0].replace('_', '-')}-1"
+        claims = {"sub": form.get("subject", example), "roles": list(roles)}
+        if Role.PARTNER in roles:
+            claims["partner_id"] = form["partner_id"]
+        if Role.SOCIAL_WORKER in roles:
+            claims["organisation"] = form.get("organisation", ORGANISATION)
         return claims
 
     def _signed(self, claims: Mapping[str, Any], seconds: int) -> str:
@@ -175,6 +174,10 @@ async def _form(request: Request) -> dict[str, str]:
     if int(request.headers.get("content-length", _FORM_BYTES + 1)) > _FORM_BYTES:
         raise RefusedError("invalid_request", f"a form of at most {_FORM_BYTES} bytes")
     return dict(parse_qsl((await request.body()).decode(errors="replace")))
+
+
+def _role(name: str) -> Role | None:
+    return Role(name) if name in list(Role) else None
 
 
 def _file_of(client: str) -> str:

@@ -51,8 +51,10 @@ class ClientCredentials(httpx.Auth):
 
     requires_response_body = True
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, **said: str) -> None:
+        """`said` goes along with each request for a token."""
         self._credentials = credentials
+        self._said = said
         self._token = ""
         self._until = 0.0
 
@@ -65,7 +67,7 @@ class ClientCredentials(httpx.Auth):
             yield self._signed(request)
 
     def _renewed(self) -> Generator[httpx.Request, httpx.Response, None]:
-        given = yield from self._credentials.asking()
+        given = yield from self._credentials.asking(**self._said)
         self._token = given["access_token"]
         self._until = time.monotonic() + float(given.get("expires_in", 0)) - _BEFORE_THE_END
 

@@ -76,7 +76,7 @@ async def test_no_name_is_on_the_bus_or_in_a_log_line(running: Running) -> None:
 
     await send(running.settings.url_of("intake"), SAMPLE_CASES)
     case_id = await opened(running, a_canary_case())
-    noted = {"staff_id": "fd-001", "text": f"{GIVEN} {FAMILY}: {NOTE}"}
+    noted = {"text": f"{GIVEN} {FAMILY}: {NOTE}"}
     assert (await running.intake.post(f"/v1/cases/{case_id}/notes", json=noted)).status_code == 201
     await settled(running, case_id, german_course="scheduled")
     await force_validation_errors(running)

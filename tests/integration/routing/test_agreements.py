@@ -11,6 +11,7 @@ import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI
+from signing import sign_in, signed
 
 from deploy.backends import Backends
 from services.routing.agreement_files import load_agreements
@@ -21,9 +22,9 @@ from shared.migrations import Migration
 from shared.mongo import Database
 from shared.topics import partner_topics, provision
 from shared.web.equipment import equip
+from shared.web.roles import Role
 from wegweiser.settings import AGREEMENTS
 
-TOKEN = "the-token"
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 OPENING, PRACTICE, FOLLOWING = load_agreements(AGREEMENTS)
 
@@ -157,10 +158,10 @@ async def door(store: AgreementStore, backends: Backends) -> AsyncIterator[Door]
         rules=[rule.model_dump() | {"takers": (partner,)} for rule in FOLLOWING.rules if rule.takers == ("vhs",)],
     )
     app = FastAPI()
-    equip(app, dict)
-    app.include_router(agreements_router(store, backends.kafka, TOKEN))
+    equip(app, dict, sign_in())
+    app.include_router(agreements_router(store, backends.kafka))
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://routing", headers={"Authorization": f"Bearer {TOKEN}"}
+        transport=httpx.ASGITransport(app), base_url="http://routing", headers=signed(Role.OPERATOR)
     ) as http:
         yield Door(http, agreement, [topic.name for topic in topics])
     admin = AIOKafkaAdminClient(bootstrap_servers=backends.kafka)
@@ -215,18 +216,12 @@ async def test_a_refusal_says_what_stands_against_the_agreement(door: Door, back
     assert misspelt.json()["errors"] == [{"pointer": "/town", "detail": "Extra inputs are not permitted"}]
 
 
-async def test_only_our_own_services_may_ask(door: Door) -> None:
-    answer = await door.http.get("/v1/agreements", headers={"Authorization": "Bearer another"})
-
-    assert answer.status_code == 401
-
-
 async def test_without_a_broker_nothing_is_activated(store: AgreementStore) -> None:
     app = FastAPI()
-    equip(app, dict)
-    app.include_router(agreements_router(store, "127.0.0.1:9", TOKEN))
+    equip(app, dict, sign_in())
+    app.include_router(agreements_router(store, "127.0.0.1:9"))
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://routing", headers={"Authorization": f"Bearer {TOKEN}"}
+        transport=httpx.ASGITransport(app), base_url="http://routing", headers=signed(Role.OPERATOR)
     ) as http:
         answer = await http.post("/v1/agreements", json=FOLLOWING.model_dump(mode="json"))
 

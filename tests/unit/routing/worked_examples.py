@@ -136,12 +136,12 @@ class Walk:
         assert self.case is not None
         task = self.case.referrals[-1].id
         cause = derived_id("office", str(len(self.lines)))
-        self._step(f"the office {what}", partial(do, said, task, self.seen, cause))
+        self._step(f"the office {what}", partial(do, said, task, self.seen, "fd-1", cause))
 
     def assigns(self, partner: str, reason: AssignmentReason) -> None:
         """Somebody of the office takes the newest task on and asks a partner."""
-        self.clears(clearing.claim, clearing.Claim(staff_id="fd-1"), "claims the task")
-        said = clearing.Assignment(staff_id="fd-1", partner_id=partner, reason=reason)
+        self.clears(clearing.claim, clearing.Claim(), "claims the task")
+        said = clearing.Assignment(partner_id=partner, reason=reason)
         self.clears(clearing.assign, said, f"asks {partner}, {reason}")
 
     def is_taken_back(self, reason: WithdrawalReason) -> None:
@@ -280,8 +280,8 @@ def unanswered() -> Walk:
 def closed_unmet() -> Walk:
     walk = Walk()
     walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017, excluded_partners=("schuldnerberatung",)))
-    walk.clears(clearing.claim, clearing.Claim(staff_id="fd-1"), "claims the task")
-    said = clearing.Closing(staff_id="fd-1", reason=ClosingReason.NO_OFFER)
+    walk.clears(clearing.claim, clearing.Claim(), "claims the task")
+    said = clearing.Closing(reason=ClosingReason.NO_OFFER)
     walk.clears(clearing.close, said, f"closes it, {said.reason}")
     return walk
 
