@@ -14,6 +14,7 @@ from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 log = structlog.get_logger()
 
 Key = RSAKey | ECKey | OKPKey
+_KINDS: Final = ("RSA", "EC", "OKP")
 
 DISCOVERY: Final = "/.well-known/openid-configuration"
 ANSWER_SECONDS: Final = 5.0
@@ -90,7 +91,8 @@ class IssuerKeys:
 
 def _usable(keys: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Key]]:
     for said in keys:
-        if said.get("use", "sig") != "sig" or not isinstance(said.get("kid"), str):
+        of_signatures = said.get("kty") in _KINDS and said.get("use", "sig") == "sig"
+        if not of_signatures or not isinstance(said.get("kid"), str):
             continue
         try:
             key = JWKRegistry.import_key(dict(said))

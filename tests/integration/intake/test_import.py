@@ -13,7 +13,7 @@ import typer
 import uvicorn
 from running_intake import Intake
 from sample_bodies import a_body, a_concern, a_person, a_reference
-from signing import signed
+from signing import give_tokens, signed
 from typer.testing import CliRunner, Result
 
 from shared.web.limits import BODY_BYTES
@@ -96,7 +96,9 @@ async def test_a_line_with_another_body_under_a_known_reference_is_rejected(inta
 
 @pytest.fixture
 async def intake_url(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """The same application behind a real server."""
+    """The same application behind a real server, and a command line that signs in there."""
+    give_tokens(monkeypatch, Role.OPERATOR)
+
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(intake.app, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
@@ -182,7 +184,7 @@ async def test_an_intake_that_is_away_is_said_in_one_line(tmp_path: Path) -> Non
 
 
 async def test_a_server_refuses_a_large_body_in_time(intake_url: str) -> None:
-    async with httpx.AsyncClient(base_url=intake_url) as http:
+    async with httpx.AsyncClient(base_url=intake_url, headers=signed(Role.FRONT_DESK)) as http:
         response = await http.post("/v1/cases", content=b" " * 2_000_000)
         after = await http.get("/v1/cases/x")
 
