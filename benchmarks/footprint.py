@@ -12,7 +12,8 @@ from benchmarks.services import Services
 READY_SECONDS: Final = 3.0
 RESIDENT_MEGABYTES: Final = 120.0
 IDLE_PERCENT: Final = 3.0
-_SETTLING: Final = 5.0
+_SETTLING: Final = 15.0
+"""A service looks every ten seconds whether there is memory to give back."""
 _IDLE: Final = 20.0
 
 
@@ -29,11 +30,11 @@ def starts(bench: Bench, services: Services) -> Sequence[Figure]:
 def load_behind(bench: Bench, services: Services) -> Sequence[Figure]:
     """What the services hold and use when the load is gone; to be called after the chain."""
     services.start_missing()
+    time.sleep(_SETTLING)
     resident = [
         at_most(f"resident after load: {name}", [process.resident_megabytes], "MB", RESIDENT_MEGABYTES)
         for name, process in services.processes.items()
     ]
-    time.sleep(_SETTLING)
     idle = []
     for _ in bench.rounds:
         began, used = time.monotonic(), _cpu_seconds(services)

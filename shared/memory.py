@@ -1,5 +1,6 @@
 """How a process that handles batches lives with Python's garbage collector and the C library's heap."""
 
+import asyncio
 import ctypes
 import gc
 from contextlib import suppress
@@ -11,6 +12,10 @@ _LARGE: Final = 128 * 1024
 
 BATCH_OBJECTS: Final = 50_000
 """More than most batches make; nearly all of them are gone by reference count before the collector would look."""
+
+_EVERY_SECONDS: Final = 10
+_WORTH_IT: Final = 2_000
+"""Objects made since the last look; a service at rest makes fewer."""
 
 
 def share_heap() -> None:
@@ -31,3 +36,15 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(BATCH_OBJECTS, 20, 20)
+
+
+async def stay_small() -> None:
+    """Give back, for ever, what a load has left behind: the collector looks late, and the C library keeps the holes."""
+    libc = ctypes.CDLL(None)
+    while True:
+        await asyncio.sleep(_EVERY_SECONDS)
+        young, *older = gc.get_count()
+        if young > _WORTH_IT or any(older):
+            gc.collect()
+            with suppress(AttributeError):
+                libc.malloc_trim(0)

@@ -5,7 +5,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol
 
@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from shared import logs, mongo
 from shared.asyncapi import asyncapi
 from shared.contracts import Event
-from shared.memory import settle
+from shared.memory import settle, stay_small
 from shared.migrations import Migration
 from shared.mongo import Database
 from shared.pipeline.decisions import Reaction, S, States
@@ -96,16 +96,16 @@ class Service(Generic[S]):
         self._workers.append(worker)
         self.pipeline.after_batch.append(worker.nudge)
 
-    def app(self, *, streamed: Collection[str] = ()) -> FastAPI:
+    def app(self, *, other_limits: Mapping[str, int | None] | None = None) -> FastAPI:
         """The application, with everything every door has; the service adds its own routes.
 
-        `streamed` names the paths that read their body piece by piece.
+        `other_limits` are the bytes that the body of a path may have where they are not the usual ones; None for any.
         """
         title = f"integrationsbuero {self.name}"
         app = FastAPI(title=title, lifespan=self._lifespan, openapi_url=None, redirect_slashes=False)
         app.state.settings = self.settings
         app.state.service = self
-        equip(app, self._readiness, self.sign_in, streamed=streamed)
+        equip(app, self._readiness, self.sign_in, other_limits=other_limits)
         app.include_router(operators_router(self.pipeline, self.database))
         add_documents(app, self._asyncapi)
         return app
@@ -141,6 +141,7 @@ class Service(Generic[S]):
         settle()
         self._started = True
         log.info("service_started", host=self.settings.host, port=self.settings.port)
+        await stay_small()
 
     def _asyncapi(self) -> dict[str, Any]:
         return asyncapi(self.name, self.receives, self.subscriptions)

@@ -9,12 +9,13 @@ from wegweiser.doors import Door, RefusedError, door_of
 
 
 class AgreementRefusedError(DeployError):
-    """Routing does not take an agreement; `findings` are lines that say what stands against it."""
+    """Routing does not take an agreement; the text says in a line each what stands against it."""
 
     def __init__(self, agreement: Agreement, error: RefusedError) -> None:
-        super().__init__(f"the agreement {agreement.version} is refused by {error}")
-        found = error.members.get("findings", ())
-        self.findings = [f"{finding['severity']}: {finding['where']}: {finding['what']}" for finding in found]
+        found = [f"{each['severity']}: {each['where']}: {each['what']}" for each in error.members.get("findings", ())]
+        wrong = [f"{each['pointer']} {each['detail']}".strip() for each in error.members.get("errors", ())]
+        by = "routing:" if found else error
+        super().__init__("\n  ".join((f"the agreement {agreement.version} is refused by {by}", *found, *wrong)))
 
 
 def activate(door: Door, agreements: Iterable[Agreement]) -> Iterator[tuple[Agreement, bool]]:

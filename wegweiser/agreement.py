@@ -22,6 +22,7 @@ from wegweiser.activation import AgreementRefusedError
 from wegweiser.activation import activate as activate_at
 from wegweiser.addresses import stop
 from wegweiser.columns import aligned
+from wegweiser.deploy_lists import unlisted
 from wegweiser.doors import NoAnswerError, doors
 from wegweiser.run import readable
 from wegweiser.service import not_started
@@ -48,10 +49,12 @@ def check(place: FileOrFolder, markdown: AsMarkdown = False) -> None:
     with readable():
         chosen = _chosen(place)
         beside = chosen if place.is_dir() else [load_agreement(file) for file in _others(place)]
+        not_listed = {term.version: list(unlisted(term)) for term in chosen}
     table = _in_markdown if markdown else aligned
     wrong = 0
     for number, term in enumerate(chosen):
-        found = findings_in(term, [other for other in beside if other is not term], local_day(datetime.now(UTC)))
+        others = [other for other in beside if other is not term]
+        found = [*not_listed[term.version], *findings_in(term, others, local_day(datetime.now(UTC)))]
         typer.echo(f"{chr(10) if number else ''}{term.version}: {term.valid_from} to {term.valid_to}")
         for finding in found:
             typer.echo(f"  {finding}")
@@ -78,12 +81,15 @@ def activate(place: FileOrFolder) -> None:
     """Let a term count from its first day; one that is active already stays as it is."""
     with readable():
         chosen = _chosen(place)
+        not_listed = [f"{term.version}: {finding}" for term in chosen for finding in unlisted(term)]
+    if not_listed:
+        stop("\n".join(not_listed), code=1)
     try:
         with doors("routing") as [door]:
             for term, is_new in activate_at(door, chosen):
                 typer.echo(f"{term.version} {'is active now' if is_new else 'was active already'}")
     except AgreementRefusedError as error:
-        stop("\n  ".join((str(error), *error.findings)), code=1)
+        stop(str(error), code=1)
     except NoAnswerError as error:
         stop(str(error))
 

@@ -36,12 +36,13 @@ def entry_of(service: str, row: Mapping[str, Any]) -> Entry:
         time=datetime.fromisoformat(row["time"]),
         sequence=row["sequence"],
         topic=row["topic"],
-        sentence=_sentence(row),
+        sentence=sentence_of(row),
         is_sent="sent_at" in row,
     )
 
 
-def _sentence(row: Mapping[str, Any]) -> str:
+def sentence_of(row: Mapping[str, Any]) -> str:
+    """What the event of a row says, or else why that cannot be told."""
     contract = BY_TYPE.get(row["type"])
     try:
         return sentence(contract.event.model_validate(row["data"])) if contract else f"{row['type']} (a newer event)"

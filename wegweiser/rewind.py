@@ -20,6 +20,7 @@ from shared.pipeline.rewinding import Difference, Rewinding, Step
 from shared.topics import ServiceName
 from wegweiser.addresses import Bus, found, stop
 from wegweiser.bus import Cluster, ask, cluster, matching
+from wegweiser.chronicle import sentence_of
 from wegweiser.service import not_started
 from wegweiser.spans import Span, Understand, merged
 
@@ -93,8 +94,9 @@ def lines_of(service: str, done: Rewound) -> Iterator[str]:
         yield f"{done.ended} under way were ended as unknown: they may have happened without being told"
     if done.difference.told:
         yield "told before, but no record led to it again (it came in over HTTP, or is decided otherwise now):"
-        for type_, (count, stream) in sorted(done.difference.told.items()):
-            yield f"  {count} × {type_}, one of them about {stream}"
+        for row in done.difference.told:
+            referral = f" [referral {row['data']['referral_id']}]" if "referral_id" in row["data"] else ""
+            yield f"  {row['time']:%Y-%m-%d %H:%M:%S} UTC  {row['stream']}  {sentence_of(row)}{referral}"
     if done.difference.lost:
         yield f"{len(done.difference.lost)} cases are lost: told about, but not in the database:"
         yield from (f"  {case_id}" for case_id in sorted(done.difference.lost))

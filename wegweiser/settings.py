@@ -11,6 +11,8 @@ from shared.topics import SERVICES
 
 _ROOT: Final = Path(__file__).parents[1]
 AGREEMENTS: Final = _ROOT / "deploy" / "agreements"
+PLACES: Final = _ROOT / "deploy" / "places.toml"
+SHEETS: Final = _ROOT / "deploy" / "sheets.toml"
 SAMPLE_CASES: Final = _ROOT / "examples" / "intake" / "cases.ndjson"
 SAMPLE_EXPECTATIONS: Final = _ROOT / "examples" / "intake" / "expected.json"
 SAMPLE_PARTNER: Final = _ROOT / "examples" / "partners" / "python" / "consumer.py"

@@ -34,6 +34,9 @@ def tables(outcome: Outcome) -> Iterator[str]:
     yield "\nworking days from the offer, as recorded of each partner"
     head = ("until", "who", *(f"{part} {when}" for part in _PARTS for when in ("now", "then")))
     yield from aligned((*head, "records"), list(_waits(outcome)))
+    if uncounted := list(_uncounted(outcome)):
+        yield "\nnot counted there, for their partners have no records"
+        yield from aligned(("until", "cases now", "then", "more"), uncounted)
 
 
 def write_csv(outcome: Outcome, file: Path) -> None:
@@ -52,6 +55,8 @@ def write_csv(outcome: Outcome, file: Path) -> None:
             for number, part in enumerate(_PARTS):
                 now, then = figures[2 * number : 2 * number + 2]
                 writer.writerow(("waiting", who, "", "", "", "", f"working days until {until}, {part}", now, then, ""))
+        for until, *figures in _uncounted(outcome):
+            writer.writerow(("without records", "", "", "", "", "", f"cases until {until}", *figures))
 
 
 def _shares(outcome: Outcome) -> Iterator[Sequence[Cell]]:
@@ -81,8 +86,8 @@ def _gaps(outcome: Outcome) -> Iterator[Sequence[Cell]]:
 
 def _waits(outcome: Outcome) -> Iterator[Sequence[Cell]]:
     """Each partner waits as it did; all together as long as those who get the cases."""
-    partners = [who for who in _everybody(outcome) if who not in _NO_PARTNER]
-    for until, days in (("answer", outcome.until_answer), ("appointment", outcome.until_appointment)):
+    partners = _partners(outcome)
+    for until, days in _recorded(outcome):
         for who in partners:
             recorded = [(1, days[who])] if who in days else []
             figures = [_within(part, recorded) for part in _PARTS.values()]
@@ -93,9 +98,18 @@ def _waits(outcome: Outcome) -> Iterator[Sequence[Cell]]:
             *(_within(part, _by(cases, days)) for part in _PARTS.values() for cases in _cases(outcome)),
             _times(days, partners),
         )
-        if unknown := [who for who in partners if who not in days]:
+
+
+def _uncounted(outcome: Outcome) -> Iterator[Sequence[Cell]]:
+    """How many cases nobody knows the waiting of, for their partners have no records of it."""
+    for until, days in _recorded(outcome):
+        if unknown := [who for who in _partners(outcome) if who not in days]:
             now, then = (sum(cases[who] for who in unknown) for cases in _cases(outcome))
-            yield until, "cases of unknown", *(now, then) * len(_PARTS), 0
+            yield until, *_change(now, then)
+
+
+def _recorded(outcome: Outcome) -> tuple[tuple[str, Mapping[str, Days]], ...]:
+    return ("answer", outcome.until_answer), ("appointment", outcome.until_appointment)
 
 
 def _cases(outcome: Outcome) -> tuple[Counter[str], Counter[str]]:
@@ -117,6 +131,10 @@ def _times(days: Mapping[str, Days], partners: Iterable[str]) -> int:
 
 def _change(now: int, then: int) -> tuple[int, int, int]:
     return now, then, then - now
+
+
+def _partners(outcome: Outcome) -> list[str]:
+    return [who for who in _everybody(outcome) if who not in _NO_PARTNER]
 
 
 def _everybody(outcome: Outcome) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from services.intake.api import STREAMED, intake_routers
+from services.intake.api import BODY_LIMITS, intake_routers
 from services.intake.handlers import REACTIONS, SUBSCRIPTIONS
 from services.intake.repository import MIGRATIONS, Cases
 from services.intake.settings import IntakeSettings
@@ -20,7 +20,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
         subscriptions=SUBSCRIPTIONS,
         migrations=MIGRATIONS,
     )
-    app = service.app(streamed=STREAMED)
+    app = service.app(other_limits=BODY_LIMITS)
     for router in intake_routers(service.pipeline.door, service.database, settings):
         app.include_router(router)
     return app

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from services.routing.agreement_store import MIGRATIONS as AGREEMENT_MIGRATIONS
 from services.routing.agreement_store import AgreementStore
-from services.routing.api import routing_routers
+from services.routing.api import BODY_LIMITS, routing_routers
 from services.routing.clockwork import Clockwork, again
 from services.routing.handlers import SUBSCRIPTIONS, reactions
 from services.routing.repository import MIGRATIONS, RoutedCases
@@ -28,7 +28,7 @@ def create_app(settings: RoutingSettings | None = None) -> FastAPI:
     )
     cases = cast(RoutedCases, service.states)
     service.employ(Clockwork(service.pipeline.handle, cases))
-    app = service.app()
+    app = service.app(other_limits=BODY_LIMITS)
     for router in routing_routers(service.pipeline.door, cases, service.database, settings):
         app.include_router(router)
     return app

@@ -5,7 +5,10 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
+import structlog
+
 from services.routing.domain import capacity, decisions, partner_queue, replies
+from services.routing.domain.case import RoutedCase
 from services.routing.domain.situation import Situation
 from shared.contracts import partners
 from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn
@@ -19,6 +22,8 @@ from shared.pipeline.decisions import Decision, Reaction, Received
 from shared.pipeline.reading import Subscription
 from shared.topics import REPLIES
 
+log = structlog.get_logger()
+
 SUBSCRIPTIONS: Final = (
     Subscription(r"^(intake\.cases|scheduling\.appointments)\.v1$", "routing"),
     # A group of their own, so that a partner's flood of replies holds up nobody's case.
@@ -30,9 +35,19 @@ _CASE: Final = attrgetter("case_id")
 _REFERRAL: Final = attrgetter("referral_id")
 """A partner names the referral only; the repository finds its case."""
 
+
+def _amend(
+    situation: Situation, received: Received[CaseAmended], known: RoutedCase | None, now: datetime
+) -> Decision[RoutedCase]:
+    decision = decisions.amend(situation, received, known, now)
+    if known is None and decision is decisions.NOTHING:
+        log.info("forgotten_case_amended", case_id=received.event.case_id)
+    return decision
+
+
 _DECISIONS: Final[Sequence[tuple[type[Any], Decide, Callable[[Any], str]]]] = (
     (CaseOpened, decisions.route, _CASE),
-    (CaseAmended, decisions.amend, _CASE),
+    (CaseAmended, _amend, _CASE),
     (CaseWithdrawn, decisions.withdraw, _CASE),
     (AppointmentBooked, decisions.schedule, _CASE),
     (AppointmentRescheduled, decisions.reschedule, _CASE),

@@ -7,11 +7,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from pymongo import ASCENDING
+from pymongo import ASCENDING, UpdateOne
 
 from services.routing.domain.agreement import OFFICE
 from services.routing.domain.capacity import SEPARATOR, PartnerCapacity
-from services.routing.domain.case import RoutedCase
+from services.routing.domain.case import KEPT, RoutedCase
 from services.routing.domain.explanation import Explanation
 from services.routing.domain.simulation import REPLAYED, Recorded
 from services.routing.domain.situation import Situation
@@ -28,8 +28,6 @@ EXPLANATIONS: Final = "explanations"
 NOTICES: Final = "notices"
 """Warnings that were told, for ever."""
 
-KEPT: Final = timedelta(days=3 * 365)
-"""How long a case's codes are kept after its end: a term of the agreement, and the review that follows it."""
 _A_DAY: Final = timedelta(days=1)
 _AT_ONCE: Final = 1000
 """Recorded cases that are in memory at a time."""
@@ -91,8 +89,9 @@ class RoutedCases:
         if explained := [_document(why) for case in cases for why in case.explained]:
             await self._database[EXPLANATIONS].insert_many(explained, ordered=False, session=session)
         places = self._database[TAKEN_PLACES]
-        if taken := [_place(*place, at=utc_now()) for case in cases for place in case.taken]:
-            await places.insert_many(taken, ordered=False, session=session)
+        # A referral that ends and is reopened in one batch may have the place it takes.
+        if taken := [_takes(*place, at=utc_now()) for case in cases for place in case.taken]:
+            await places.bulk_write(taken, ordered=False, session=session)
         ended = [r.id for case in cases for r in case.referrals if r.partner_id and not r.is_open]
         if ended:
             await places.delete_many({"referral_id": {"$in": ended}}, session=session)
@@ -123,7 +122,7 @@ class RoutedCases:
         """Why a referral is where it is: one document when it was made, another when the office assigned it."""
         within = {"$gte": f"{case_id}/{referral_id}/", "$lt": f"{case_id}/{referral_id}0"}
         async with translated():
-            return [document async for document in self._database[EXPLANATIONS].find({"_id": within}).sort("_id", 1)]
+            return [document async for document in self._database[EXPLANATIONS].find({"_id": within}).sort("step", 1)]
 
     async def recorded(self, first: date, last: date) -> AsyncIterator[Recorded]:
         """All cases received on these days in the district, oldest first."""
@@ -189,11 +188,12 @@ class CaseDocuments(MongoStates[RoutedCase]):
 
 
 def _document(why: Explanation) -> dict[str, Any]:
-    return {"_id": f"{why.case_id}/{why.referral_id}/{why.at.isoformat()}", **_EXPLANATION.dump_python(why)}
+    return {"_id": f"{why.case_id}/{why.referral_id}/{why.step}", **_EXPLANATION.dump_python(why)}
 
 
-def _place(report: str, referral_id: str, *, at: datetime) -> dict[str, Any]:
-    return {"_id": f"{report}/{referral_id}", "report": report, "referral_id": referral_id, "at": at}
+def _takes(report: str, referral_id: str, *, at: datetime) -> UpdateOne:
+    place = {"report": report, "referral_id": referral_id, "at": at}
+    return UpdateOne({"_id": f"{report}/{referral_id}"}, {"$set": place}, upsert=True)
 
 
 async def _create(database: Database) -> None:

@@ -34,6 +34,7 @@ class Wanted:
     municipality: Municipality | None = None
     urgency: Urgency | None = None
     claimed_by: str | None = None
+    claimed_until: datetime | None = None
     unclaimed: bool = False
 
 
@@ -76,6 +77,8 @@ def _stages(wanted: Wanted, order: Order, after: Place | None, limit: int) -> li
     of_task = {"task.unplaced": wanted.reason, "task.claimed_by": wanted.claimed_by}
     cases = {name: value for name, value in of_case.items() if value is not None}
     tasks: dict[str, Any] = {name: value for name, value in of_task.items() if value is not None}
+    if wanted.claimed_until is not None:
+        tasks["task.claimed_at"] = {"$lte": wanted.claimed_until}
     if wanted.unclaimed:
         tasks["$and"] = [{"task.claimed_by": None}]
     if wanted.code is not None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final, Generic
 
 from aiokafka.structs import ConsumerRecord
@@ -18,7 +19,7 @@ from shared.envelope import Cause, source_of
 from shared.mongo import Database, Session, UnavailableError, translated
 from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Reaction, Repeated, S, States
 from shared.pipeline.engine import Engine, Plan, utc_now
-from shared.pipeline.outbox import OUTBOX, Row, row_told
+from shared.pipeline.outbox import OUTBOX, Row, journal_entry, row_told
 from shared.pipeline.reading import Reader, Subscription
 from shared.pipeline.set_aside import record_id
 
@@ -50,10 +51,10 @@ class Step(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a rewind cannot mend: how many events of each type no record led to again, with a stream of each, and the
-    cases among them that the database does not know."""
+    """What a rewind cannot mend: the events that no record led to again, as the journal shows them, case by case in
+    order, and the cases among them that the database does not know."""
 
-    told: Mapping[str, tuple[int, str]]
+    told: Sequence[Mapping[str, Any]]
     lost: Collection[str]
 
 
@@ -236,23 +237,17 @@ class Rewinding(Generic[S]):
     async def finish(self) -> Difference:
         """Say what no record led to again, and take the notes of the rewind away."""
         if not self._engine.noted:
-            return Difference({}, set())
-        left = {"$match": {_TAKEN_OVER: {"$exists": True}, "type": {"$nin": self._adopted}}}
-        by_stream = {"$group": {"_id": {"type": "$type", "stream": "$stream"}, "count": {"$sum": 1}}}
-        told: dict[str, tuple[int, str]] = {}
-        lost: set[str] = set()
+            return Difference([], set())
+        left = {_TAKEN_OVER: {"$exists": True}, "type": {"$nin": self._adopted}}
         async with translated():
-            async for row in self._outbox.aggregate([left, by_stream], hint=_UNTIL_THE_END):
-                type_, stream = row["_id"]["type"], row["_id"]["stream"]
-                count, first = told.get(type_, (0, stream))
-                told[type_] = (count + row["count"], first)
-                if type_ in _ABOUT_CASES and not await self._states.load({stream}):
-                    lost.add(stream)
+            told = [journal_entry(row) async for row in self._outbox.find(left, hint=_UNTIL_THE_END)]
+            cases = {row["stream"] for row in told if row["type"] in _ABOUT_CASES}
+            lost = {case_id for case_id in cases if not await self._states.load({case_id})}
             await self._outbox.update_many(
                 {_TAKEN_OVER: {"$exists": True}}, {"$unset": {_TAKEN_OVER: ""}}, hint=_UNTIL_THE_END
             )
             await self._outbox.drop_index(_UNTIL_THE_END)
-        return Difference(told, lost)
+        return Difference(sorted(told, key=itemgetter("stream", "time", "sequence")), lost)
 
 
 def _step(

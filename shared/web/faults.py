@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-_LONGEST_NAME: Final = 64
+LONGEST_NAME: Final = 64
 """Characters of a field name that are repeated; an unknown field's name is the sender's own text."""
 
 
@@ -20,7 +20,7 @@ class Fault:
 
 def pointer(*path: str | int) -> str:
     """The JSON pointer of a path into the body."""
-    return "".join(f"/{str(part)[:_LONGEST_NAME].replace('~', '~0').replace('/', '~1')}" for part in path)
+    return "".join(f"/{str(part)[:LONGEST_NAME].replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
 def faults_of(error: ValidationError) -> list[Fault]:

@@ -34,9 +34,10 @@ def an_agreement(*entries: Mapping[str, Any], **fields: Any) -> Agreements:
     return Agreements((Agreement.model_validate(term | fields),))
 
 
+CLOSED: Final = {"first": date(2026, 12, 1), "last": date(2026, 12, 4)}
 TERMS: Final = an_agreement(
     a_partner("caritas", response_days=3, languages=["de", "ar"]),
-    a_partner("diakonie", response_days=2, grace_days=0, closed=[{"first": "2026-12-01", "last": "2026-12-04"}]),
+    a_partner("diakonie", response_days=2, grace_days=0, closed=[CLOSED]),
     a_partner("awo", response_days=5, grace_days=3),
     a_partner("vhs", response_days=1, capacity="reported"),
     a_partner("schuldnerberatung", response_days=4),

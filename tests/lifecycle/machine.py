@@ -2,16 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lifecycle.agreements import NOW
-from lifecycle.model import PARTNERS, Card, Expected, Model, midnight_after
+from lifecycle.arrivals import PERSON, REPLIES, a_reply, an_appointment, decided, received
+from lifecycle.chances import FITTING, befores, days_ahead, facts, legal_bases, partners, reports_of, sayings
+from lifecycle.desk import Card, Expected
+from lifecycle.model import Model
 from lifecycle.table import OPEN, SETTLED
+from lifecycle.terms import PARTNERS, midnight_after
 from lifecycle.worlds import A_MOMENT, Step, World, changes
 from services.routing.clockwork import ticking
 from services.routing.domain.assigning import assigned, stands_against
@@ -24,111 +29,22 @@ from shared.contracts import Event
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
     Actor,
-    AgeBand,
-    AppointmentMode,
     AssignmentReason,
-    CancellationReason,
     CapacityStatus,
-    ClarificationTopic,
     ClosingReason,
     Concern,
-    DeclineReason,
-    FailureReason,
-    HandOnReason,
     LegalBasisKind,
     Municipality,
-    PauseReason,
     ReferralState,
-    ServiceOutcome,
     Urgency,
     WithdrawalReason,
 )
-from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn, ConcernFacts, LegalBasis
-from shared.contracts.partners import (
-    CapacityReported,
-    ReplyAccepted,
-    ReplyClarificationAnswered,
-    ReplyClarificationRequested,
-    ReplyCompleted,
-    ReplyDeclined,
-    ReplyFailed,
-    ReplyHandedOn,
-    ReplyPaused,
-    ReplyReopened,
-    ReplyResumed,
-    ReplyStarted,
-)
+from shared.contracts.intake import CaseAmended, CaseOpened, CaseWithdrawn, LegalBasis
+from shared.contracts.partners import CapacityReported
 from shared.contracts.routing import CaseProgressed, PartnerEvent, ReferralOffered, ReplyRejected
-from shared.contracts.scheduling import (
-    AppointmentBooked,
-    AppointmentCancelled,
-    AppointmentMissed,
-    AppointmentRescheduled,
-)
 from shared.envelope import Cause
-from shared.pipeline.decisions import Command, Decision, Mark, Received
+from shared.pipeline.decisions import Command, Decision, Mark
 from shared.pipeline.engine import INBOX
-
-PERSON: Final = derived_id("person")
-CODES: Final = [*map(Concern, ("general", "job_search", "housing_search", "childcare", "german_course")), *Concern]
-"""Those that have several takers, or other surprises, more often."""
-
-partners = st.sampled_from(sorted(PARTNERS))
-some_partners = st.lists(partners, unique=True, max_size=2).map(tuple)
-numbers = st.integers(0, 4)
-ids = numbers.map(lambda number: derived_id("concern", str(number)))
-concerns = st.builds(
-    ConcernFacts,
-    concern_id=ids,
-    code=st.sampled_from(CODES),
-    person_id=st.just(PERSON),
-    age_band=st.just(AgeBand.ADULT),
-    after=st.just(()) | st.lists(ids, unique=True, max_size=2).map(tuple),
-)
-concern_lists = st.lists(concerns, min_size=1, max_size=4, unique_by=lambda concern: concern.concern_id).map(tuple)
-everything = st.just(LegalBasis(kind=LegalBasisKind.PUBLIC_TASK))
-legal_bases = everything | st.builds(
-    LegalBasis,
-    kind=st.sampled_from(LegalBasisKind),
-    partners=st.none() | st.lists(partners, unique=True, min_size=3).map(tuple),
-    concerns=st.none() | st.lists(ids, unique=True, min_size=3).map(tuple),
-    valid_until=st.sampled_from([None, NOW.date(), (NOW - timedelta(days=1)).date()]),
-)
-facts = st.fixed_dictionaries(
-    {
-        "concerns": concern_lists,
-        "legal_basis": legal_bases,
-        "excluded_partners": st.just(()) | some_partners,
-        "preferred_partners": st.just(()) | some_partners,
-        "languages": st.sampled_from([("ar",), ("uk",), ()]),
-    }
-)
-days_ahead = st.integers(-1, 40) | st.just(400)
-
-REPLIES: Final[dict[str, Callable[..., Event]]] = {
-    "referral.accepted": ReplyAccepted,
-    "referral.declined": ReplyDeclined,
-    "clarification.requested": ReplyClarificationRequested,
-    "clarification.answered": ReplyClarificationAnswered,
-    "service.started": ReplyStarted,
-    "service.paused": ReplyPaused,
-    "service.resumed": ReplyResumed,
-    "referral.handed_on": ReplyHandedOn,
-    "referral.completed": ReplyCompleted,
-    "referral.failed": ReplyFailed,
-    "referral.reopened": ReplyReopened,
-}
-FITTING: Final = {
-    "offered": ["referral.accepted", "referral.accepted", "referral.declined", "clarification.requested"],
-    "waiting": ["clarification.answered"],
-    "accepted": ["service.started", "service.started", "referral.handed_on", "clarification.requested"],
-    "scheduled": ["service.started", "referral.handed_on"],
-    "in_service": ["service.paused", "referral.completed", "referral.failed", "referral.handed_on"],
-    "on_hold": ["service.resumed"],
-    "completed": ["referral.reopened"],
-    "failed": ["referral.reopened"],
-}
-"""What a partner that knows the states says, so that long lives are lived too."""
 
 
 class Life(RuleBasedStateMachine):
@@ -170,34 +86,39 @@ class Life(RuleBasedStateMachine):
     def somebody_replies(self, data: st.DataObject, event: str, partner: str) -> None:
         self.reply(data, event, partner, data.draw(st.sampled_from([*self.model.cards, derived_id("unknown")])))
 
+    @rule(data=st.data(), end=st.sampled_from(["referral.completed", "referral.failed"]), basis=legal_bases)
+    def a_partner_serves_and_takes_it_up_again(self, data: st.DataObject, end: str, basis: LegalBasis) -> None:
+        """Perhaps after the sender said anew what the partner may have."""
+        cards = [card for card in self.model.cards.values() if card.state in ("offered", "completed", "failed")]
+        if not cards:
+            return
+        card = data.draw(st.sampled_from(cards))
+        assert card.partner is not None
+        if card.state == "offered":
+            for event in ("referral.accepted", "service.started", end):
+                self.reply(data, event, card.partner, card.id)
+        nothing, wish = LegalBasis(kind=LegalBasisKind.NONE), {"excluded_partners": (card.partner,)}
+        changed = data.draw(st.sampled_from([{}, {"legal_basis": nothing}, {"legal_basis": basis}, wish]))
+        if changed:
+            self.amend(changed)
+        self.reply(data, "referral.reopened", card.partner, card.id)
+
+    @rule(data=st.data(), event=st.sampled_from(sorted(REPLIES)))
+    def a_partner_asks_back_and_forgets_it(self, data: st.DataObject, event: str) -> None:
+        if cards := [c for c in self.model.cards.values() if c.state in ("offered", "accepted", "in_service")]:
+            card = data.draw(st.sampled_from(cards))
+            for said in ("clarification.requested", event):
+                self.reply(data, said, card.partner or "", card.id)
+
     def reply(self, data: st.DataObject, event: str, by: str, to: str) -> None:
-        said = self.said(data, event)
+        said = data.draw(sayings(event, self.world.now.date()))
         claimed = self.world.now + timedelta(hours=25) if data.draw(st.integers(0, 19)) == 0 else None
-        reply = REPLIES[event](referral_id=to, **said)
-        handed_to = said.get("to") if event == "referral.handed_on" else None
         self.happens(
-            self.arrives(reply, by=by, time=claimed),
+            self.arrives(a_reply(event, to, **said), by=by, time=claimed),
             lambda: self.model.reply(event, by, to, self.world.now, claimed, said),
-            handed_to=handed_to,
+            handed_to=said.get("to"),
             twice=data.draw(st.integers(0, 3)) == 0,
         )
-
-    def said(self, data: st.DataObject, event: str) -> dict[str, Any]:
-        reasons: dict[str, dict[str, Any]] = {
-            "referral.declined": {"reason": st.sampled_from(DeclineReason)},
-            "clarification.requested": {"topic": st.sampled_from(ClarificationTopic)},
-            "service.paused": {
-                "reason": st.sampled_from(PauseReason),
-                "review_on": days_ahead.map(lambda days: (self.world.now + timedelta(days=days)).date()),
-            },
-            "referral.handed_on": {
-                "reason": st.sampled_from(HandOnReason),
-                "to": st.none() | partners | st.just("nobody"),
-            },
-            "referral.completed": {"outcome": st.sampled_from(ServiceOutcome)},
-            "referral.failed": {"reason": st.sampled_from(FailureReason)},
-        }
-        return {name: data.draw(values) for name, values in reasons.get(event, {}).items()}
 
     @rule(hours=st.integers(1, 30), days=st.sampled_from([0, 0, 1, 3, 40]))
     def time_passes(self, hours: int, days: int) -> None:
@@ -236,25 +157,33 @@ class Life(RuleBasedStateMachine):
         card = data.draw(st.sampled_from([*self.model.cards.values()]))
         appointment = derived_id("appointment", self.next_step())
         replaces = data.draw(st.sampled_from([card.booking or derived_id("none"), derived_id("another")]))
-        names = {"case_id": self.case_id, "referral_id": card.id, "partner_id": card.partner or "nobody"}
-        slot = {"starts_at": self.world.now, "minutes": 30, "place": "house", "mode": AppointmentMode.ON_SITE}
-        names |= {"person_id": PERSON}
-        told: Event
-        if event == "referral.scheduled":
-            told = AppointmentBooked(**names, **slot, appointment_id=appointment, languages=())
-        elif event == "referral.rescheduled":
-            told = AppointmentRescheduled(**names, **slot, appointment_id=appointment, replaces=replaces, languages=())
-        elif missed:
-            told = AppointmentMissed(**names, appointment_id=replaces)
-        else:
-            told = AppointmentCancelled(**names, appointment_id=replaces, reason=CancellationReason.WITHDRAWN)
+        word = {"referral.scheduled": "booked", "referral.rescheduled": "rescheduled"}.get(event)
+        told = an_appointment(
+            word or ("missed" if missed else "cancelled"),
+            case_id=self.case_id,
+            referral_id=card.id,
+            partner_id=card.partner or "nobody",
+            appointment_id=appointment if word else replaces,
+            replaces=replaces,
+        )
         self.happens(
             self.arrives(told), lambda: self.model.appointment(event, card.id, appointment, replaces), twice=missed
         )
 
     @rule(facts=facts, kept=st.sets(st.sampled_from(["concerns", "legal_basis", "excluded_partners"])))
     def the_sender_amends(self, facts: dict[str, Any], kept: set[str]) -> None:
-        event = self.a_case(CaseAmended, {name: value for name, value in facts.items() if name not in kept})
+        self.amend({name: value for name, value in facts.items() if name not in kept})
+
+    @rule(data=st.data(), after=befores)
+    def the_sender_amends_what_one_waits_for(self, data: st.DataObject, after: tuple[str, ...]) -> None:
+        which = data.draw(st.sampled_from(sorted(self.model.concerns)))
+        concerns = self.model.facts.concerns
+        self.amend(
+            {"concerns": tuple(c.model_copy(update={"after": after}) if c.concern_id == which else c for c in concerns)}
+        )
+
+    def amend(self, facts: dict[str, Any]) -> None:
+        event = self.a_case(CaseAmended, facts)
         self.happens(self.arrives(event), lambda: self.model.amend(event, self.world.now))
 
     @precondition(lambda self: self.steps > 8)
@@ -266,18 +195,19 @@ class Life(RuleBasedStateMachine):
             self.happens(self.arrives(event), lambda: self.model.withdraw(word))
 
     @rule(
+        of=reports_of,
         by=partners,
-        of=partners,
-        code=st.sampled_from(CODES),
         status=st.sampled_from(CapacityStatus),
         amount=st.integers(0, 2),
         until=st.none() | days_ahead,
     )
     def a_partner_reports(
-        self, by: str, of: str, code: Concern, status: CapacityStatus, amount: int, until: int | None
+        self, of: tuple[str, Concern], by: str, status: CapacityStatus, amount: int, until: int | None
     ) -> None:
+        partner, code = of
+        by = partner if amount else by
         event = CapacityReported(
-            partner_id=by if amount else of,
+            partner_id=partner,
             code=code,
             status=status,
             places=amount if status is CapacityStatus.LIMITED else None,
@@ -325,17 +255,15 @@ class Life(RuleBasedStateMachine):
 
     def arrives(self, event: Event, *, by: str | None = None, time: datetime | None = None) -> Step:
         """The event on its way, to be decided about as the service does."""
-        id_ = derived_id("cause", self.next_step())
-        topic = f"partner.{by}.replies.v1" if by else "intake.cases.v1"
-        received = Received(event, Cause(id_, id_, ""), 0, topic, 0, self.steps, by, time)
+        arrived = replace(received(event, by=by, cause=self.next_step(), time=time), offset=self.steps)
 
         def step(looking: Any) -> Command[Any]:
             [reaction] = [r for r in reactions(lambda: looking.situation) if r.event is type(event)]
             return Command(
                 reaction.key(event),
-                received.cause,
-                lambda known, now: reaction.decide(received, known, now),
-                (Mark(INBOX, f"{topic}/{id_}"),),
+                arrived.cause,
+                lambda known, now: decided(looking.situation, arrived, known, now),
+                (Mark(INBOX, f"{arrived.topic}/{arrived.cause.id}"),),
             )
 
         return step

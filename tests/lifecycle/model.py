@@ -1,205 +1,32 @@
 """What an attentive clerk would expect of a case, from DESIGN section 6 alone: states, guards, owners and terms."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
 
-from lifecycle.table import EVENT_OF, NOT_KEPT, OPEN, SETTLED, STAYS, TABLE, WITH_PARTNER
-
-BERLIN: Final = ZoneInfo("Europe/Berlin")
-EASTER: Final = {2026: (4, 5), 2027: (3, 28), 2028: (4, 16), 2029: (4, 1), 2030: (4, 21), 2031: (4, 13)}
-"""By the calendar on the wall."""
-
-SHEET: Final = "sheet-help"
-OFFICE: Final = "office"
-
-
-@dataclass(frozen=True)
-class Who:
-    """A partner as the test agreement has it."""
-
-    response: int
-    grace: int = 2
-    closed: frozenset[date] = frozenset()
-    reports: bool = False
+from lifecycle.desk import NOTHING, Card, Desk, Expected, Report
+from lifecycle.table import EVENT_OF, OPEN, STAYS, TABLE, WITH_PARTNER
+from lifecycle.terms import (
+    CAPACITY,
+    CLARIFICATION,
+    HAND_ON,
+    PARTNERS,
+    QUESTIONS,
+    REOPENING,
+    REVIEW,
+    SHEET,
+    TAKERS,
+    day_of,
+    midnight_after,
+    nth,
+    works,
+)
 
 
-PARTNERS: Final = {
-    "caritas": Who(3),
-    "diakonie": Who(2, 0, frozenset(date(2026, 12, day) for day in (1, 2, 3, 4))),
-    "awo": Who(5, 3),
-    "vhs": Who(1, reports=True),
-    "schuldnerberatung": Who(4),
-}
-TAKERS: Final = {
-    "general": (OFFICE, "caritas", "diakonie"),
-    "job_search": ("awo", "caritas", "diakonie"),
-    "housing_search": ("awo",),
-    "childcare": ("awo", "diakonie"),
-    "german_course": ("vhs",),
-    "integration_course": ("vhs",),
-    "debt": ("schuldnerberatung",),
-}
-HAND_ON: Final = {"housing_search": ("caritas", "vhs"), "debt": ("awo",)}
-RESPONSE: Final = {"housing_search": 1}
-CLARIFICATION, REVIEW, REOPENING, CAPACITY, QUESTIONS = 5, 20, 90, 14, 3
-
-
-def day_of(moment: datetime) -> date:
-    return moment.astimezone(BERLIN).date()
-
-
-def midnight_after(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), BERLIN).astimezone(UTC)
-
-
-def works(day: date, closed: frozenset[date] = frozenset()) -> bool:
-    easter = date(day.year, *EASTER[day.year])
-    holidays = {easter + timedelta(days=days) for days in (-2, 1, 39, 50, 60)}
-    fixed = {(1, 1), (5, 1), (10, 3), (12, 25), (12, 26)}
-    return day.weekday() < 5 and day not in closed and day not in holidays and (day.month, day.day) not in fixed
-
-
-def nth(day: date, count: int, closed: frozenset[date] = frozenset()) -> date:
-    """The `count`-th working day after `day`."""
-    while count:
-        day += timedelta(days=1)
-        count -= works(day, closed)
-    return day
-
-
-@dataclass
-class Card:
-    """One referral on the clerk's desk. `term` is what runs, with its last day; `stopped` what stands still."""
-
-    id: str
-    partner: str | None
-    state: str
-    concerns: tuple[str, ...]
-    unplaced: str | None = None
-    term: tuple[str, date] | None = None
-    back: str | None = None
-    stopped: tuple[str, int] | None = None
-    booking: str | None = None
-    reopen_until: date | None = None
-    by_hand: bool = False
-    questions: int = 0
-
-
-@dataclass
-class Report:
-    """What a partner said it can take; `used` are the referrals that took a place of it."""
-
-    status: str
-    places: int | None
-    weeks: int
-    until: datetime
-    used: set[str] = field(default_factory=set)
-
-
-@dataclass
-class Expected:
-    """What a step should do: be refused for a reason, change nothing, or tell these events by (name, referral)."""
-
-    refused: str | None = None
-    effect: bool = True
-    told: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-
-NOTHING: Final = Expected(effect=False)
-
-
-class Model:
-    """One case, and what partners reported."""
-
-    def __init__(self) -> None:
-        self.facts: Any = None
-        self.withdrawn = False
-        self.cards: dict[str, Card] = {}
-        self.reports: dict[tuple[str, str], Report] = {}
-
-    # --- what is known of concerns -----------------------------------------------------------------------------------
-
-    @property
-    def concerns(self) -> dict[str, Any]:
-        return {concern.concern_id: concern for concern in self.facts.concerns}
-
-    def last_of(self, concern: str) -> Card | None:
-        return next((card for card in reversed(self.cards.values()) if concern in card.concerns), None)
-
-    def is_settled(self, concern: str) -> bool:
-        last = self.last_of(concern)
-        return last is not None and last.state in SETTLED
-
-    def waits_for(self, concern: str) -> set[str]:
-        """Unsettled concerns that come before this one and do not in turn wait for it."""
-        known = self.concerns
-        return {
-            before
-            for before in known[concern].after
-            if before in known and not self.is_settled(before) and concern not in self._ahead_of(before)
-        }
-
-    def _ahead_of(self, concern: str) -> set[str]:
-        known, found, todo = self.concerns, set[str](), [concern]
-        while todo:
-            for before in known[todo.pop()].after:
-                if before in known and before not in found:
-                    found.add(before)
-                    todo.append(before)
-        return found
-
-    def covered(self, partner: str, concern: str) -> bool:
-        basis = self.facts.legal_basis
-        return (
-            basis.kind.value != "none"
-            and (basis.partners is None or partner in basis.partners)
-            and (basis.concerns is None or concern in basis.concerns)
-            and (basis.valid_until is None or day_of(self.facts.received_at) <= basis.valid_until)
-        )
-
-    def had(self, concern: str) -> set[str | None]:
-        return {card.partner for card in self.cards.values() if card.state in NOT_KEPT and concern in card.concerns}
-
-    def report(self, partner: str, code: str, now: datetime) -> Report | None:
-        report = self.reports.get((partner, code))
-        return report if report and report.until > now else None
-
-    def is_full(self, partner: str, code: str, now: datetime) -> bool:
-        report = self.report(partner, code, now)
-        if report is None:
-            return PARTNERS[partner].reports
-        return report.status == "none" or (report.places is not None and len(report.used) >= report.places)
-
-    def allowed(self, concern: str, now: datetime) -> set[str]:
-        """Whom a concern may go to: partners, the office by the agreement, the sheet, or why nobody."""
-        code = self.concerns[concern].code.value
-        if code == "self_help":
-            return {SHEET}
-        if code not in TAKERS:
-            return {"no_rule"}
-        had, weeks = self.had(concern), {}
-        left = list(TAKERS[code])
-        for reason, holds in (
-            ("no_legal_basis", lambda p: p == OFFICE or self.covered(p, concern)),
-            ("excluded_by_wish", lambda p: p not in self.facts.excluded_partners),
-            ("all_asked", lambda p: p not in had),
-            ("no_capacity", lambda p: p == OFFICE or not self.is_full(p, code, now)),
-        ):
-            left = [taker for taker in left if holds(taker)]
-            if not left:
-                return {reason}
-        left = [taker for taker in left if taker in self.facts.preferred_partners] or left
-        for taker in left:
-            report = self.report(taker, code, now)
-            weeks[taker] = report.weeks if report else 0
-        shortest = [taker for taker in left if weeks[taker] == min(weeks.values())]
-        return {"office_task" if taker == OFFICE else taker for taker in shortest}
-
-    # --- steps -------------------------------------------------------------------------------------------------------
+class Model(Desk):
+    """Lets the same happen on the desk as in the service, and says what should come of it."""
 
     def reply(
         self, event: str, by: str, to: str, now: datetime, claimed: datetime | None, said: dict[str, Any]
@@ -229,6 +56,8 @@ class Model:
             card.term = ("review", said["review_on"]) if event == "service.paused" else None
         if event in ("referral.completed", "referral.failed"):
             card.reopen_until = today + timedelta(days=REOPENING)
+        if event == "referral.reopened":
+            self.take(card, now)
         card.state = then or card.state
         return Expected(told=Counter({(EVENT_OF[event], card.id): 1}))
 
@@ -242,27 +71,11 @@ class Model:
         if event == "referral.reopened":
             assert card.partner is not None
             in_time = card.reopen_until is not None and card.reopen_until >= today
-            if self.withdrawn or not in_time or not self._may_have(card.partner, card.concerns):
+            if self.withdrawn or not in_time or not self.may_have(card.partner, card.concerns):
                 return "too_late"
-        if event == "referral.handed_on" and (to := said["to"]) and not self._may_be_handed(card, to, now):
+        if event == "referral.handed_on" and (to := said["to"]) and not self.may_be_handed(card, to, now):
             return "target_not_possible"
         return None
-
-    def _may_have(self, partner: str, concerns: Iterable[str]) -> bool:
-        return partner not in self.facts.excluded_partners and all(
-            concern in self.concerns and self.covered(partner, concern) for concern in concerns
-        )
-
-    def _may_be_handed(self, card: Card, to: str, now: datetime) -> bool:
-        if to == card.partner or to not in PARTNERS or not self._may_have(to, card.concerns):
-            return False
-        codes = {concern: self.concerns[concern].code.value for concern in card.concerns}
-        return all(
-            to in (*TAKERS.get(code, ()), *HAND_ON.get(code, ()))
-            and to not in self.had(concern)
-            and not self.is_full(to, code, now)
-            for concern, code in codes.items()
-        )
 
     def _go_on(self, card: Card, today: date) -> None:
         assert card.back is not None
@@ -326,7 +139,7 @@ class Model:
 
     def _stays(self, card: Card, concern: str, first: str, now: datetime) -> bool:
         if card.partner:
-            return self._may_have(card.partner, [concern])
+            return self.may_have(card.partner, [concern])
         if card.state == "held":
             return self.waits_for(concern) == self.waits_for(first)
         return card.unplaced == "office_task" or self.allowed(concern, now) == {card.unplaced}
@@ -359,11 +172,11 @@ class Model:
     def assign(self, to: str, partner: str, now: datetime) -> Expected:
         """The office names a partner for what it has; it may ask again who refused before."""
         card = self.cards.get(to)
-        if card is None or card.state != "clearing" or not self._may_have(partner, card.concerns):
+        if card is None or card.state != "clearing" or not self.may_have(partner, card.concerns):
             return NOTHING
-        card.state, card.partner, card.unplaced, card.by_hand = "offered", partner, None, True
+        card.state, card.partner, card.unplaced = "offered", partner, None
         card.term = "response", self.respond_by(card, now)
-        self._take(card, now)
+        self.take(card, now)
         return Expected(told=Counter({("ReferralOffered", card.id): 1}))
 
     def close(self, to: str) -> Expected:
@@ -393,22 +206,6 @@ class Model:
 
     # --- what the step left over -------------------------------------------------------------------------------------
 
-    def respond_by(self, card: Card, now: datetime) -> date:
-        """The shortest time that a rule of these concerns names for this taker, or else the partner's own."""
-        assert card.partner is not None
-        codes = [self.concerns[concern].code.value for concern in card.concerns]
-        fits = [code for code in codes if card.partner in (*TAKERS.get(code, ()), *HAND_ON.get(code, ()))]
-        who = PARTNERS[card.partner]
-        days = min((RESPONSE[code] for code in fits if code in RESPONSE), default=who.response)
-        return nth(day_of(now), days, who.closed)
-
-    def _take(self, card: Card, now: datetime) -> None:
-        assert card.partner is not None
-        for concern in card.concerns:
-            report = self.report(card.partner, self.concerns[concern].code.value, now)
-            if report:
-                report.used.add(card.id)
-
     def follow(self, new: Sequence[Card], now: datetime, expected: Expected, handed_to: str | None) -> None:
         """Take over the referrals that came of a step, each of which has to be one the clerk would have made.
 
@@ -428,7 +225,7 @@ class Model:
             if card.partner:
                 card.term = "response", self.respond_by(card, now)
                 expected.told["ReferralOffered", card.id] += 1
-                self._take(card, now)
+                self.take(card, now)
         for card in made:
             self._is_well_placed(card, could[card.id], asked[card.id], now, handed_to)
         for card in self.cards.values():

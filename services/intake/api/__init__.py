@@ -14,8 +14,8 @@ from services.intake.settings import IntakeSettings
 from shared.mongo import Database
 from shared.pipeline.door import Door
 
-STREAMED = frozenset({imports.PATH})
-"""Paths that read their body piece by piece."""
+BODY_LIMITS = {imports.PATH: None}
+"""The import reads its body piece by piece."""
 
 
 def intake_routers(door: Door[IntakeCase], database: Database, settings: IntakeSettings) -> tuple[APIRouter, ...]:

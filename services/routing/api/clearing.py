@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Query, Request
@@ -55,13 +55,17 @@ def clearing_router(door: Door[Any], cases: RoutedCases, tasks: Tasks, agreement
         municipality: Municipality | None = None,
         urgency: Urgency | None = None,
         claimed_by: Annotated[StaffId | None, Query(description="staff id of who has the task")] = None,
+        claimed_days: Annotated[
+            int | None, Query(ge=0, le=3650, description="only what somebody has had for so many days (24 hours each)")
+        ] = None,
         unclaimed: Annotated[bool, Query(description="only what nobody has claimed")] = False,
         sort: Order = Order.OLDEST,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
     ) -> TaskPage:
         """What waits for the office; `next` continues a list of the same order."""
-        wanted = Wanted(reason, code, municipality, urgency, claimed_by, unclaimed)
+        claimed_until = None if claimed_days is None else datetime.now(UTC) - timedelta(days=claimed_days)
+        wanted = Wanted(reason, code, municipality, urgency, claimed_by, claimed_until, unclaimed)
         after = _place_at(cursor, sort) if cursor is not None else None
         found = await tasks.page(wanted, sort, after, limit + 1)
         terms = await agreements.all()

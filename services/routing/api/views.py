@@ -66,6 +66,7 @@ class ReferralView(View):
     since: datetime
     last_day: date | None
     claimed_by: str | None
+    claimed_at: datetime | None
     follows: str | None
     asked: list[LinkView]
     sentence: str
@@ -88,6 +89,7 @@ def shown(
         since=referral.since,
         last_day=referral.clock.last if referral.clock else None,
         claimed_by=referral.claimed_by,
+        claimed_at=referral.claimed_at,
         follows=referral.follows,
         asked=[link for link in chain(case, referral) if link.partner_id and link.referral_id != referral.id],
         sentence=said(case, referral, agreement, placed),

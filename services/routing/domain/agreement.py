@@ -4,14 +4,16 @@ The terms are TOML files in `deploy/agreements/`, where each rule says whether i
 force lies in routing's database. docs/agreement.md is the guide.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StrictBool, model_validator
+from pydantic_core import PydanticCustomError
 
 from shared.contracts.base import AgreementVersion, Language, PartnerId, PlaceId, RuleId, SheetId
 from shared.contracts.codes import AgeBand, Concern, Municipality, Need, SubTopic, TargetGroup
@@ -22,9 +24,24 @@ OFFICE: Final = "office"
 BY_HAND: Final = "by-hand"
 """In the place of a rule, for an offer that no rule made: the office or a partner named the taker."""
 
+T = TypeVar("T")
+
+
+def _each_once(values: Any) -> Any:
+    if isinstance(values, list | tuple):
+        for value, times in Counter(value for value in values if isinstance(value, Hashable)).items():
+            if times > 1:
+                raise PydanticCustomError("repeated", "names {value} twice", {"value": str(value)})
+    return values
+
+
+Several = Annotated[tuple[T, ...], BeforeValidator(_each_once)]
+AnyOf = Annotated[frozenset[T], BeforeValidator(_each_once)]
 Basis = Literal["source", "reading", "assumption"]
 Text = Annotated[str, Field(min_length=1)]
-Days = Annotated[int, Field(ge=1, le=60)]
+Day = Annotated[date, Strict()]
+Days = Annotated[int, Strict(), Field(ge=1, le=60)]
+DaysOfAYear = Annotated[int, Strict(), Field(ge=1, le=366)]
 
 
 class CapacityMode(StrEnum):
@@ -66,8 +83,8 @@ class _Entry(BaseModel):
 class Closure(_Entry):
     """Days on which a partner is closed, the first and the last one included."""
 
-    first: date
-    last: date
+    first: Day
+    last: Day
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -91,15 +108,15 @@ class Partner(_Entry):
     id: PartnerId
     name: Text
     response_days: Days
-    grace_days: Annotated[int, Field(ge=0, le=60)] = 2
-    places: Annotated[tuple[PlaceId, ...], Field(min_length=1)]
-    needs: frozenset[Need]
+    grace_days: Annotated[int, Strict(), Field(ge=0, le=60)] = 2
+    places: Annotated[Several[PlaceId], Field(min_length=1)]
+    needs: AnyOf[Need]
     capacity: CapacityMode = CapacityMode.OPEN
-    data_scope: frozenset[FieldGroup] = frozenset(FieldGroup)
+    data_scope: AnyOf[FieldGroup] = frozenset(FieldGroup)
     regime: Regime = Regime.DSGVO
-    languages: tuple[Language, ...] = ("de",)
+    languages: Several[Language] = ("de",)
     closed: tuple[Closure, ...] = ()
-    denominational: bool = False
+    denominational: StrictBool = False
 
     @cached_property
     def closed_on(self) -> frozenset[date]:
@@ -119,19 +136,19 @@ class Rule(_Entry):
     """
 
     id: RuleId
-    fields: Annotated[tuple[Concern, ...], Field(min_length=1)]
-    sub_topics: frozenset[SubTopic] | None = None
-    ages: Annotated[tuple[AgeBand, ...], Field(min_length=1)] = tuple(AgeBand)
-    towns: frozenset[Municipality] | None = None
-    target_groups: frozenset[TargetGroup] | None = None
-    languages: frozenset[Language] | None = None
-    takers: tuple[PartnerId, ...] = ()
-    turn: tuple[Turn, ...] = ()
+    fields: Annotated[Several[Concern], Field(min_length=1)]
+    sub_topics: AnyOf[SubTopic] | None = None
+    ages: Annotated[Several[AgeBand], Field(min_length=1)] = tuple(AgeBand)
+    towns: AnyOf[Municipality] | None = None
+    target_groups: AnyOf[TargetGroup] | None = None
+    languages: AnyOf[Language] | None = None
+    takers: Several[PartnerId] = ()
+    turn: Several[Turn] = ()
     sheet: SheetId | None = None
-    hand_on_to: tuple[PartnerId, ...] = ()
+    hand_on_to: Several[PartnerId] = ()
     response_days: Days | None = None
-    valid_from: date | None = None
-    valid_to: date | None = None
+    valid_from: Day | None = None
+    valid_to: Day | None = None
     basis: Basis
     why: Text
 
@@ -180,9 +197,9 @@ class Clocks(_Entry):
 
     clarification: Days = 5
     review: Days = 20
-    reopening: Annotated[int, Field(ge=1, le=366)] = 90
-    capacity: Annotated[int, Field(ge=1, le=366)] = 14
-    questions: Annotated[int, Field(ge=0, le=20)] = 3
+    reopening: DaysOfAYear = 90
+    capacity: DaysOfAYear = 14
+    questions: Annotated[int, Strict(), Field(ge=0, le=20)] = 3
 
 
 class Agreement(_Entry):
@@ -193,11 +210,11 @@ class Agreement(_Entry):
     """
 
     version: AgreementVersion
-    signed_on: date | None = None
-    valid_from: date
-    valid_to: date
+    signed_on: Day | None = None
+    valid_from: Day
+    valid_to: Day
     replaces: AgreementVersion | None = None
-    notice: tuple[Annotated[int, Field(ge=1, le=366)], ...] = (90, 30)
+    notice: Several[DaysOfAYear] = (90, 30)
     basis: Basis
     why: Text
     clocks: Clocks = Clocks()

@@ -3,18 +3,22 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
-from itertools import combinations
+from itertools import combinations, groupby, pairwise
 from typing import Final
 
-from services.routing.domain.agreement import BY_HAND, OFFICE, Agreement, Rule
-from services.routing.domain.needs import Area, Needs, listed
+from services.routing.domain.agreement import BY_HAND, OFFICE, Agreement, Closure, Partner, Rule
+from services.routing.domain.needs import Area, Box, Criterion, Needs, listed
 from shared.contracts.base import PartnerId
 from shared.contracts.codes import Concern
+from shared.days import working_days_after
 
-_GAPS_TOLD: Final = 5
-"""Parts of a gap that are named, a field of work."""
+_TOLD: Final = 5
+"""Warnings of one kind that are spelt out, a field of work."""
+
+_LONG: Final = timedelta(days=60)
+"""Whoever waits longer for a partner's answer should know that before it is agreed."""
 
 
 class Severity(StrEnum):
@@ -54,11 +58,21 @@ def _error(where: str, what: str) -> Finding:
     return Finding(Severity.ERROR, where, what)
 
 
+def _warning(where: str, what: str) -> Finding:
+    return Finding(Severity.WARNING, where, what)
+
+
 def _in_term(agreement: Agreement, today: date) -> Iterator[Finding]:
+    try:
+        date.fromisoformat(agreement.version)
+    except ValueError:
+        yield _error("version", f"there is no day {agreement.version}")
+    if agreement.replaces == agreement.version:
+        yield _error("replaces", "names this version itself")
     if agreement.valid_to < agreement.valid_from:
         yield _error("valid_to", "lies before valid_from")
     elif agreement.valid_to < today:
-        yield Finding(Severity.WARNING, "valid_to", f"the term has ended on {agreement.valid_to}")
+        yield _warning("valid_to", f"the term has ended on {agreement.valid_to}")
 
 
 def _beside(agreement: Agreement, others: Sequence[Agreement]) -> Iterator[Finding]:
@@ -97,6 +111,28 @@ def _in_partners(agreement: Agreement) -> Iterator[Finding]:
         yield _error(f"rules: {BY_HAND}", "the id is that of offers without a rule")
     if OFFICE in ids:
         yield _error(f"partners: {OFFICE}", "the id is that of the front desk, which is no partner")
+    for partner in agreement.partners:
+        closures = sorted(partner.closed, key=lambda closure: closure.first)
+        for one, other in pairwise(closures):
+            if other.first <= one.last:
+                yield _error(f"partners: {partner.id}: closed", f"{one} and {other} overlap")
+        for closure in closures:
+            yield from _long_waits(closure, partner, agreement)
+
+
+def _long_waits(closure: Closure, partner: Partner, agreement: Agreement) -> Iterator[Finding]:
+    """Terms of response that only the partner's closing days make long, offered on the day before they begin."""
+    own = partner.response_days
+    days = max((rule.response_days or own for rule in agreement.rules if partner.id in rule.takers), default=own)
+    try:
+        offered = closure.first - timedelta(days=1)
+        open_, closed = (working_days_after(offered, days, on) for on in (frozenset(), partner.closed_on))
+    except (ValueError, OverflowError) as error:
+        yield _error(f"partners: {partner.id}: closed", str(error))
+        return
+    if open_ - offered <= _LONG < closed - offered:
+        what = f"{closure}: an answer to an offer of {offered} may take until {closed}"
+        yield _warning(f"partners: {partner.id}: closed", what)
 
 
 def _in_rules(agreement: Agreement) -> Iterator[Finding]:
@@ -114,8 +150,6 @@ def _in_rule(rule: Rule, agreement: Agreement) -> Iterator[tuple[str, str]]:
         yield "takers", f"no partner of this agreement: {listed(unknown)}"
     if unknown := [taker for taker in rule.hand_on_to if taker not in partners]:
         yield "hand_on_to", f"no partner of this agreement: {listed(unknown)}"
-    for taker in _repeated(rule.takers):
-        yield "takers", f"names {taker} twice"
     if bool(rule.takers) == (rule.sheet is not None):
         yield "takers", "either takers or a sheet answer; name one of both"
     for key in ("sub_topics", "towns", "target_groups", "languages"):
@@ -137,24 +171,53 @@ def _in_fields(agreement: Agreement) -> Iterator[Finding]:
     for code in Concern:
         rules = agreement.rules_by_field.get(code, ())
         needs = Needs(rules, (agreement.valid_from, agreement.valid_to))
-        yield from _contradictions(code, rules, needs)
+        contradictions = list(_meetings(rules, needs))
+        for one, other, where in contradictions:
+            what = f"contradict each other: {code} is in both, for instance of {where}"
+            yield _error(f"rules: {one.id}, {other.id}", what)
+        if not contradictions:
+            yield from _fit_by_two(code, rules, needs)
+            yield from _idle(code, rules, needs)
         yield from _circles(code, rules, needs)
         yield from _gaps(code, rules, needs)
 
 
-def _contradictions(code: Concern, rules: Sequence[Rule], needs: Needs) -> Iterator[Finding]:
-    """Rules of the same rank that answer the same need differently, where no more special rule decides."""
-    by_rank: dict[int, list[tuple[Rule, Area]]] = defaultdict(list)
-    for rule, area in needs.decided(rules):
-        by_rank[rule.rank].append((rule, area))
-    for alike in by_rank.values():
-        for (one, its_area), (other, other_area) in combinations(alike, 2):
-            both = its_area & other_area
+def _meetings(rules: Sequence[Rule], needs: Needs) -> Iterator[tuple[Rule, Rule, Box]]:
+    """Each rule that decides where an equal one further down answers differently, with that one and where they meet."""
+    for _, alike in groupby(needs.decided(rules), key=lambda decided: decided[0].rank):
+        for (one, area), (other, _) in combinations(alike, 2):
+            both = area & needs.area(other)
             if both and _answer(one) != _answer(other):
-                yield _error(
-                    f"rules: {one.id}, {other.id}",
-                    f"contradict each other: {code} is in both, for instance of {needs.first(both)}",
-                )
+                yield one, other, needs.first(both)
+
+
+def _fit_by_two(code: Concern, rules: Sequence[Rule], needs: Needs) -> Iterator[Finding]:
+    """Rules that do not contradict each other, and yet both fit people of two languages or two target groups."""
+    pairs = [
+        (criterion, one, other)
+        for criterion in Criterion
+        for _, alike in groupby(needs.decided(rules), key=lambda decided: decided[0].rank)
+        for (one, its), (other, others) in combinations(
+            [(decided, needs.without(criterion, decided[1])) for decided in alike], 2
+        )
+        if its & others and _answer(one[0]) != _answer(other[0])
+    ]
+    for criterion, (one, area), (other, other_area) in pairs[:_TOLD]:
+        who = needs.by_two(criterion, area, other_area)
+        yield _warning(
+            f"rules: {one.id}, {other.id}", f"{code}: whoever fits both ({who}) goes by {one.id}, the first in the file"
+        )
+    if len(pairs) > _TOLD:
+        yield _warning(
+            "rules", f"{code}: and {len(pairs) - _TOLD} more pairs fit people of two languages or target groups"
+        )
+
+
+def _idle(code: Concern, rules: Sequence[Rule], needs: Needs) -> Iterator[Finding]:
+    for rule, area in needs.decided(rules):
+        if not area:
+            what = f"never counts for {code}: more special rules, or equal ones before it, decide all it fits"
+            yield _warning(f"rules: {rule.id}", what)
 
 
 def _answer(rule: Rule) -> tuple[object, ...]:
@@ -183,7 +246,7 @@ def _gaps(code: Concern, rules: Sequence[Rule], needs: Needs) -> Iterator[Findin
     for rule in rules:
         open_ &= ~needs.area(rule)
     boxes = needs.boxes(open_)
-    for box in boxes[:_GAPS_TOLD]:
-        yield Finding(Severity.WARNING, f"gap: {code}", f"no rule covers {box}")
-    if len(boxes) > _GAPS_TOLD:
-        yield Finding(Severity.WARNING, f"gap: {code}", f"and {len(boxes) - _GAPS_TOLD} more parts")
+    for box in boxes[:_TOLD]:
+        yield _warning(f"gap: {code}", f"no rule covers {box}")
+    if len(boxes) > _TOLD:
+        yield _warning(f"gap: {code}", f"and {len(boxes) - _TOLD} more parts")

@@ -3,14 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from itertools import chain
 from typing import Final
 
 from pydantic import BaseModel
 
 from services.routing.domain.agreement import Agreement, Rule
-from services.routing.domain.needs import Area, Box, Needs, listed
+from services.routing.domain.needs import Area, Box, Needs, Period, listed
 from shared.contracts.codes import Concern
 
 NOBODY: Final = "nobody"
@@ -38,14 +37,13 @@ class Change:
 
 
 def coverage(agreement: Agreement) -> Iterator[Coverage]:
-    """Who takes what: fields in their order, the common rules before the special ones, then what nobody takes."""
+    """Who takes what, every need once: by field, the common rules before the special ones, then what nobody takes."""
     term = (agreement.valid_from, agreement.valid_to)
     for code in Concern:
         rules = agreement.rules_by_field.get(code, ())
         needs = Needs(rules, term)
         open_ = needs.everything
-        for rule in sorted(rules, key=lambda rule: rule.rank):
-            area = needs.area(rule)
+        for rule, area in sorted(needs.decided(rules), key=lambda decided: decided[0].rank):
             open_ &= ~area
             for box in needs.boxes(area):
                 yield Coverage(code, box.ages or "all", told(rule), box.limits, rule.id)
@@ -69,7 +67,7 @@ def told(rule: Rule) -> str:
 def diff(old: Agreement, new: Agreement) -> Iterator[Change]:
     """What changes in term, clocks, partners and in who takes what.
 
-    The last day of the old term is compared with the first one of the new term.
+    Every day of the new term is compared with the same day of the old one, or the day of its term that is nearest.
     """
     yield from _changes("", old, new, without=("clocks", "partners", "rules", "basis", "why"))
     yield from _changes("clocks: ", old.clocks, new.clocks)
@@ -80,18 +78,26 @@ def diff(old: Agreement, new: Agreement) -> Iterator[Change]:
         else:
             yield Change(f"partners: {id_}", before.name if before else _NONE, after.name if after else _NONE)
     for code in Concern:
-        yield from _takers(code, _as_of(old, old.valid_to, code, "old"), _as_of(new, new.valid_from, code, "new"))
+        term = (new.valid_from, new.valid_to)
+        yield from _takers(code, _lasting(old, code, "old"), _lasting(new, code, "new"), term)
 
 
-def _as_of(agreement: Agreement, day: date, code: Concern, mark: str) -> list[Rule]:
-    """The field's rules of that day without their own terms, with ids that no other agreement's rules have."""
-    rules = [rule for rule in agreement.rules_by_field.get(code, ()) if rule.is_valid(day)]
-    always = {"valid_from": None, "valid_to": None}
-    return [rule.model_copy(update={"id": f"{mark}-{rule.id}", **always}) for rule in rules]
+def _lasting(agreement: Agreement, code: Concern, mark: str) -> list[Rule]:
+    """The field's rules as if the first and the last day of the term went on for ever, with ids of their own."""
+    return [
+        rule.model_copy(
+            update={
+                "id": f"{mark}-{rule.id}",
+                "valid_from": None if rule.is_valid(agreement.valid_from) else rule.valid_from,
+                "valid_to": None if rule.is_valid(agreement.valid_to) else rule.valid_to,
+            }
+        )
+        for rule in agreement.rules_by_field.get(code, ())
+    ]
 
 
-def _takers(code: Concern, before: list[Rule], after: list[Rule]) -> Iterator[Change]:
-    needs = Needs([*before, *after], (date.min, date.max))
+def _takers(code: Concern, before: list[Rule], after: list[Rule], term: Period) -> Iterator[Change]:
+    needs = Needs([*before, *after], term)
     new = _areas(needs, after)
     for who, area in _areas(needs, before).items():
         for other, other_area in new.items():

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
@@ -32,6 +32,8 @@ IsoDay = Annotated[date, PlainSerializer(date.isoformat)]
 
 NOT_AGAIN: Final = frozenset({ReferralState.DECLINED, ReferralState.EXPIRED, ReferralState.HANDED_ON})
 """Whoever had a concern in a referral that ended so is not asked to take it again."""
+KEPT: Final = timedelta(days=3 * 365)
+"""How long a case's codes are kept after its end: a term of the agreement, and the review that follows it."""
 
 _DAY_OF: Final = {
     Transition.ASSIGNED: "offered_on",
@@ -83,7 +85,8 @@ class Referral(Kept):
 
     `since` is the time the state was reached, `by` and `reason` say who led it there and why; `follows` is the ended
     referral that left these concerns over. `agreement` is the version it was placed under, `rules` what matched.
-    `appointment_on` is the day of the first appointment it got.
+    `appointment_on` is the day of the first appointment it got, `claimed_by` who of the office has the task, or had it
+    when it ended as one.
     """
 
     id: ReferralId
@@ -108,6 +111,7 @@ class Referral(Kept):
     offered_on: IsoDay | None = None
     answered_on: IsoDay | None = None
     appointment_on: IsoDay | None = None
+    claimed_at: Instant | None = None
 
     @property
     def is_open(self) -> bool:
@@ -143,7 +147,7 @@ class Referral(Kept):
         """
         state = after(self.state, transition)
         state = back or state
-        ended = {} if state in WITH_PARTNER else {"booking": None, "waiting": None, "claimed_by": None}
+        ended = {} if state in WITH_PARTNER else {"booking": None, "waiting": None}
         since: dict[str, Any] = {} if state is self.state else {"since": now}
         if day := _DAY_OF.get(transition):
             since[day] = local_day(now)

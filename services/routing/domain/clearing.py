@@ -1,7 +1,7 @@
 """What the office does with its tasks, the referrals nobody could be asked for, and for a partner that asked back.
 
 One person claims a task before it is assigned or closed. What is refused is answered with what stood against it; what
-was done before is answered as it was then.
+was done before changes nothing, and is answered with the referral as it is.
 """
 
 from collections.abc import Callable
@@ -135,7 +135,8 @@ def _not_theirs(about: _About) -> Decision[RoutedCase] | None:
 
 def _in_hands_of(about: _About, staff_id: StaffId | None) -> Decision[RoutedCase]:
     """Who has a task is the office's own affair: nobody is told."""
-    return Decision(state=about.case.with_referrals([about.referral.model_copy(update={"claimed_by": staff_id})]))
+    claimed = {"claimed_by": staff_id, "claimed_at": about.now if staff_id else None}
+    return Decision(state=about.case.with_referrals([about.referral.model_copy(update=claimed)]))
 
 
 @_finding
@@ -161,12 +162,10 @@ def release(_said: None, about: _About) -> Decision[RoutedCase]:
 @_finding
 def assign(said: Assignment, about: _About) -> Decision[RoutedCase]:
     """Offer the task to a partner the office chose. Legal basis and wish bind the office too; capacity does not: it may
-    know more than was reported."""
+    know more than was reported. A task is assigned once only, so whoever assigned it so says the same again, whatever
+    the partner has made of it meanwhile."""
     case, referral = about.case, about.referral
-    if referral.state in WITH_PARTNER and (referral.claimed_by, referral.partner_id) == (
-        about.staff_id,
-        said.partner_id,
-    ):
+    if (referral.claimed_by, referral.partner_id) == (about.staff_id, said.partner_id):
         return _UNCHANGED
     if refused := _wrong_state(referral, Transition.ASSIGNED) or _not_theirs(about):
         return refused
@@ -191,7 +190,7 @@ def close(said: Closing, about: _About) -> Decision[RoutedCase]:
         return _UNCHANGED
     if refused := _wrong_state(referral, Transition.CLOSED_UNMET) or _not_theirs(about):
         return refused
-    closed = referral.moved(Transition.CLOSED_UNMET, about.now, Actor.OFFICE, said.reason, claimed_by=about.staff_id)
+    closed = referral.moved(Transition.CLOSED_UNMET, about.now, Actor.OFFICE, said.reason)
     told = ReferralClosedUnmet(case_id=case.id, referral_id=closed.id, concerns=closed.concerns, reason=said.reason)
     return about.concluded(case.with_referrals([closed]), told)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from services.routing.domain import partner_queue
-from services.routing.domain.case import Booking, Referral, RoutedCase
+from services.routing.domain.case import KEPT, Booking, Referral, RoutedCase
 from services.routing.domain.lifecycle import Transition
 from services.routing.domain.placement import covers, place
 from services.routing.domain.placing import conclude
@@ -47,9 +47,10 @@ def amend(
     """Take over the corrected facts, then place what is in nobody's hands any more, or not yet.
 
     A referral is cancelled when nothing of it may stay where it is; a partner that keeps some of its concerns is told
-    which.
+    which. A case that is not known although its time is over was forgotten, and stays so; a younger one was never
+    opened, because its record was discarded for instance.
     """
-    if known and known.withdrawn:
+    if known.withdrawn if known else now >= received.event.received_at + KEPT:
         return NOTHING
     amended = _new_case(received.event)
     case = known.model_copy(update={"facts": amended.facts}) if known else amended

@@ -54,10 +54,12 @@ class ConcernSeen:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a referral was made, or assigned by the office. `follows` is the ended one that left the concerns over."""
+    """Why a referral was made, or assigned by the office. `follows` is the ended one that left the concerns over;
+    `step` is how far the case had counted its events, by which its explanations are in order."""
 
     referral_id: ReferralId
     case_id: CaseId
+    step: int
     at: datetime
     by: Actor
     municipality: Municipality

@@ -9,7 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import IntEnum
 from itertools import pairwise
+from math import prod
 from typing import Any, Final, TypeAlias
 
 from services.routing.domain.agreement import Rule
@@ -20,6 +22,13 @@ Period: TypeAlias = tuple[date, date]
 """The first and the last day."""
 _Indices: TypeAlias = tuple[tuple[int, ...], ...]
 """For each axis the stretches that are meant."""
+
+
+class Criterion(IntEnum):
+    """A criterion of which one person may have several values, by the place of its axis."""
+
+    TARGET_GROUP = 2
+    LANGUAGE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +58,50 @@ class Needs:
         for axis in self._axes:
             cells *= len(axis.stretches)
         self.everything: Area = (1 << cells) - 1
+        self._areas = {rule.id: self._area(rule) for rule in rules}
 
     def area(self, rule: Rule) -> Area:
         """The needs it fits, whatever other rules say."""
-        area, width = 1, 1
-        for axis in self._axes:
-            area = sum(area << (number * width) for number in axis.of[rule.id])
-            width *= len(axis.stretches)
-        return area
+        return self._areas[rule.id]
 
     def decided(self, rules: Iterable[Rule]) -> Iterator[tuple[Rule, Area]]:
-        """Each rule with the needs it decides: those it fits and no more special one does."""
-        by_rank: dict[int, list[Rule]] = defaultdict(list)
-        for rule in rules:
-            by_rank[rule.rank].append(rule)
+        """Each rule, the most special first, with the needs it decides: those that none before it fits."""
         taken = 0
-        for rank in sorted(by_rank, reverse=True):
-            areas = [(rule, self.area(rule)) for rule in by_rank[rank]]
-            yield from ((rule, area & ~taken) for rule, area in areas)
-            for _, area in areas:
-                taken |= area
+        for rule in sorted(rules, key=lambda rule: -rule.rank):
+            area = self.area(rule)
+            yield rule, area & ~taken
+            taken |= area
 
     def first(self, area: Area) -> Box:
         """One place of an area that is not empty."""
-        return self._box(tuple((index,) for index in self._cell((area & -area).bit_length() - 1)))
+        return self._box(tuple((index,) for index in self._cell(_lowest(area))))
+
+    def without(self, criterion: Criterion, area: Area) -> Area:
+        """The needs that are in the area with any value of the criterion, each once."""
+        width, count = self._steps(criterion)
+        one_value = self.everything // ((1 << width * count) - 1) * ((1 << width) - 1)
+        found = 0
+        for number in range(count):
+            found |= area >> number * width & one_value
+        return found
+
+    def by_two(self, criterion: Criterion, one: Area, other: Area) -> str:
+        """Somebody whom one value brings into the one area and another into the other: `without` it they meet."""
+        cell = _lowest(self.without(criterion, one) & self.without(criterion, other))
+        width, count = self._steps(criterion)
+        axis = self._axes[criterion]
+        values = (
+            next(axis.stretches[number][0] for number in range(count) if area >> cell + number * width & 1)
+            for area in (one, other)
+        )
+        indices: list[tuple[int, ...]] = [(index,) for index in self._cell(cell)]
+        indices[criterion] = tuple(range(count))
+        word = criterion.name.lower().replace("_", " ")
+        return f"{self._box(tuple(indices))}; {word} {' and '.join(values)}".removeprefix("anybody; ")
+
+    def _steps(self, criterion: Criterion) -> tuple[int, int]:
+        """How many cells lie between two neighbours on an axis, and how many these are."""
+        return prod(len(axis.stretches) for axis in self._axes[:criterion]), len(self._axes[criterion].stretches)
 
     def boxes(self, area: Area) -> list[Box]:
         """The whole area in few parts."""
@@ -84,6 +113,13 @@ class Needs:
                 alike[box[:position] + box[position + 1 :]] += box[position]
             boxes = [(*rest[:position], indices, *rest[position:]) for rest, indices in alike.items()]
         return [self._box(box) for box in boxes]
+
+    def _area(self, rule: Rule) -> Area:
+        area, width = 1, 1
+        for axis in self._axes:
+            area = sum(area << (number * width) for number in axis.of[rule.id])
+            width *= len(axis.stretches)
+        return area
 
     def _cell(self, number: int) -> list[int]:
         indices = []
@@ -113,6 +149,10 @@ class _Axis:
 
     def missing(self, chosen: Sequence[int]) -> list[Any]:
         return self.values([number for number in range(len(self.stretches)) if number not in chosen])
+
+
+def _lowest(area: Area) -> int:
+    return (area & -area).bit_length() - 1
 
 
 def listed(values: Iterable[object]) -> str:

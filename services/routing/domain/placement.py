@@ -1,4 +1,4 @@
-"""Who is asked to take a concern: the agreement's takers, less those that may not, shall not, would not or cannot.
+"""Who is asked to take a concern: the agreement's takers, less those that would not, may not, shall not or cannot.
 
 Every step notes whom it left out and why; that note is the explanation.
 """
@@ -40,10 +40,10 @@ class Placed:
 _LEFT_OVER: Final = {
     TakerVerdict.NO_LEGAL_BASIS: UnplacedReason.NO_LEGAL_BASIS,
     TakerVerdict.EXCLUDED_BY_WISH: UnplacedReason.EXCLUDED_BY_WISH,
-    TakerVerdict.ALREADY_ASKED: UnplacedReason.ALL_ASKED,
     TakerVerdict.NO_CAPACITY: UnplacedReason.NO_CAPACITY,
+    TakerVerdict.ALREADY_ASKED: UnplacedReason.ALL_ASKED,
 }
-"""Why nobody is asked where a step leaves nobody over."""
+"""Why nobody is asked: of all that stands against the takers the first counts, for the office can do most about it."""
 
 
 def place(
@@ -145,15 +145,16 @@ class _Choice:
         """Whose turn it is. The office needs no legal basis and has no limit: with it nothing is passed on."""
         facts, basis, concern_id = self._facts, self._facts.legal_basis, self._concern.concern_id
         required: tuple[tuple[TakerVerdict, Callable[[PartnerId], bool]], ...] = (
+            (TakerVerdict.ALREADY_ASKED, lambda taker: taker not in asked),
             (TakerVerdict.NO_LEGAL_BASIS, lambda taker: taker == OFFICE or covers(basis, concern_id, taker, on)),
             (TakerVerdict.EXCLUDED_BY_WISH, lambda taker: taker not in facts.excluded_partners),
-            (TakerVerdict.ALREADY_ASKED, lambda taker: taker not in asked),
             (TakerVerdict.NO_CAPACITY, self._has_room),
         )
         for verdict, holds in required:
             self._keep([taker for taker in self._left if holds(taker)], verdict)
             if not self._left:
-                return Destination(unplaced=_LEFT_OVER[verdict])
+                against = self._verdicts.values()
+                return Destination(unplaced=next(_LEFT_OVER[verdict] for verdict in _LEFT_OVER if verdict in against))
         if len(self._left) > 1:
             self._prefer()
         taker = in_turn(facts.case_id, self._left)

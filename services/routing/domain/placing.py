@@ -71,20 +71,29 @@ def with_offers(
     after = case.with_referrals(referral for referral, _ in made)
     explained = tuple(_explanation(case, referral, seen, now) for referral, seen in made if seen)
     taken = tuple(
-        (report, referral.id)
+        place
         for referral, _ in made
         if referral.partner_id and agreement
-        for report in situation.give(
-            agreement.partner(referral.partner_id), (concern.code for concern in after.concerns_of(referral))
-        )
+        for place in places_taken(after, referral, agreement, situation)
     )
     return after.model_copy(update={"explained": case.explained + explained, "taken": case.taken + taken})
+
+
+def places_taken(
+    case: RoutedCase, referral: Referral, agreement: Agreement, situation: Situation
+) -> tuple[tuple[str, ReferralId], ...]:
+    """The reports of capacity that a referral takes a place of from now on, each with its id."""
+    assert referral.partner_id is not None, "only a partner has places"
+    codes = (concern.code for concern in case.concerns_of(referral))
+    reports = situation.give(agreement.partner(referral.partner_id), codes)
+    return tuple((report, referral.id) for report in reports)
 
 
 def _explanation(case: RoutedCase, referral: Referral, seen: tuple[ConcernSeen, ...], now: datetime) -> Explanation:
     return Explanation(
         referral_id=referral.id,
         case_id=case.id,
+        step=case.sequence,
         at=now,
         by=referral.by,
         municipality=case.facts.municipality,

@@ -13,7 +13,7 @@ from services.routing.domain.assigning import handed_over, may_be_handed_to, sta
 from services.routing.domain.case import Referral, RoutedCase
 from services.routing.domain.clocks import answered, clarification_clock, review_clock, stopped
 from services.routing.domain.lifecycle import LIFE, Transition
-from services.routing.domain.placing import conclude
+from services.routing.domain.placing import conclude, places_taken
 from services.routing.domain.situation import Situation
 from shared.contracts import Event
 from shared.contracts.codes import Actor, RejectionReason
@@ -109,6 +109,9 @@ def _replying(transition: Transition) -> Callable[[_Effect[R]], _Reply[R]]:
             if isinstance(received.event, ReplyHandedOn) and received.event.to:
                 case, offered = handed_over(case, moved, received.event, agreement, situation, received.cause.id, now)
                 events.append(offered)
+            if transition is Transition.REOPENED:
+                taken = places_taken(case, moved, agreement, situation)
+                case = case.model_copy(update={"taken": case.taken + taken})
             return conclude(case, events, situation, received.cause.id, now)
 
         return decide

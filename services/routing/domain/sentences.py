@@ -69,15 +69,19 @@ UNPLACED: Final[Mapping[UnplacedReason, str]] = {
     ),
     UnplacedReason.NO_AGREEMENT: "konnte niemand angefragt werden, weil am {received} keine Vereinbarung galt",
     UnplacedReason.NO_LEGAL_BASIS: (
-        "konnte niemand angefragt werden, weil die Rechtsgrundlage keine Weitergabe an die zuständigen Partner erlaubt"
+        "konnte niemand angefragt werden, weil die Rechtsgrundlage keine Weitergabe an die Partner erlaubt, die noch "
+        "in Frage kämen"
     ),
     UnplacedReason.EXCLUDED_BY_WISH: (
-        "konnte niemand angefragt werden, weil die Person nicht an die zuständigen Partner vermittelt werden möchte"
+        "konnte niemand angefragt werden, weil die Person nicht an die Partner vermittelt werden möchte, die noch in "
+        "Frage kämen"
     ),
     UnplacedReason.ALL_ASKED: (
         "konnte niemand mehr angefragt werden, weil alle zuständigen Partner schon gefragt wurden"
     ),
-    UnplacedReason.NO_CAPACITY: ("konnte niemand angefragt werden, weil kein zuständiger Partner einen Platz frei hat"),
+    UnplacedReason.NO_CAPACITY: (
+        "konnte niemand angefragt werden, weil kein Partner, der noch in Frage käme, einen Platz frei hat"
+    ),
 }
 """Why nobody was asked, after „Für …"."""
 

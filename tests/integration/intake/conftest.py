@@ -11,7 +11,7 @@ from running_intake import Intake, as_the_office
 from signing import sign_in
 
 from deploy.backends import Backends
-from services.intake.api import STREAMED, intake_routers
+from services.intake.api import BODY_LIMITS, intake_routers
 from services.intake.domain.cases import IntakeCase
 from services.intake.repository import MIGRATIONS, Cases
 from services.intake.settings import IntakeSettings
@@ -40,7 +40,7 @@ async def intake(backends: Backends) -> AsyncIterator[Intake]:
     door = Door(running, cast(Publisher, _NoPublisher()))
     door.start()
     app = FastAPI()
-    equip(app, dict, sign_in(), streamed=STREAMED)
+    equip(app, dict, sign_in(), other_limits=BODY_LIMITS)
     for router in intake_routers(door, database, settings):
         app.include_router(router)
     async with httpx.AsyncClient(

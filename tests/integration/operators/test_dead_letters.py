@@ -188,7 +188,9 @@ async def test_nothing_is_logged_of_a_record_but_its_id(
     named.value = f'{{"name": "{NAME}"}}'.encode()
     [letter] = await set_aside(trial, http, named)
 
-    await http.get(f"/v1/dead-letters/{letter}", params={"bytes": "true", "subject": NAME})
+    await http.get(f"/v1/dead-letters/{letter}", params={"bytes": "true"})
+    await http.get("/v1/dead-letters", params={"subject": NAME})
+    assert (await http.get("/v1/dead-letters", params={NAME: NAME})).status_code == 422
     await post(http, letter, "replay")
     await post(http, letter, "discard")
 

@@ -113,6 +113,7 @@ async def test_what_the_office_decided_since_the_backup_is_named_and_not_done_ag
     async with running(office):
         await office.pipeline.handle([Command(case_id, Cause.begin(), partial(assign, office.states.situation))])
         [case] = await routing.all_stand([case_id], S.OFFERED)
+        respond_by = case.referrals[0].clock.last
         await routing.reply("alpha", ReplyAccepted(referral_id=case.referrals[0].id))
         await eventually(lambda: routing.all_stand([case_id], S.ACCEPTED), what="the acceptance")
         await eventually(routing.at_rest, what="rest")
@@ -121,8 +122,12 @@ async def test_what_the_office_decided_since_the_backup_is_named_and_not_done_ag
     said = await typed("rewind", "routing", "--to", moment)
 
     assert said.exit_code == 0, said.output
-    for type_ in ("referral.offered", "referral.accepted"):
-        assert f"1 × de.integrationsbuero.{type_}.v1, one of them about {case_id}" in said.stdout
+    referral_id = case.referrals[0].id
+    named = [line.split(" UTC  ")[1] for line in said.stdout.splitlines() if " UTC  " in line]
+    assert [line for line in named if "case stands" not in line] == [
+        f"{case_id}  alpha is asked to take childcare, answer by {respond_by} [referral {referral_id}]",
+        f"{case_id}  alpha takes childcare [referral {referral_id}]",
+    ]
     assert await routing.all_stand([case_id], S.CLEARING)
     async with running(an_instance(routing.backends)):
         await eventually(routing.at_rest, what="rest")
@@ -130,10 +135,12 @@ async def test_what_the_office_decided_since_the_backup_is_named_and_not_done_ag
     assert told == ["referral.accepted", "referral.offered", "reply.rejected"]
 
 
-async def known(routing: Routed) -> dict[str, Any]:
-    """Every case, without how often it was written and how far it has counted; and the explanations."""
-    found = {name: dict(document) for name, document in (await routing.state()).items()}
-    for document in found.values():
-        for counted in ("version", "sequence"):
-            document.pop(counted, None)
+async def known(routing: Routed) -> dict[Any, Any]:
+    """Every case and every explanation, without how often it was written and how far the case had counted."""
+    found = {}
+    for name, document in (await routing.state()).items():
+        told = {
+            field: value for field, value in document.items() if field not in ("_id", "version", "sequence", "step")
+        }
+        found[(document["referral_id"], document["at"]) if "step" in document else name] = told
     return found

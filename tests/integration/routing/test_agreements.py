@@ -1,6 +1,7 @@
 """Agreements in routing's database and at its door, with a real MongoDB and the real topics of partners."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,15 +13,18 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI
 from signing import sign_in, signed
+from toy.trial import eventually
 
 from deploy.backends import Backends
 from services.routing.agreement_files import load_agreements
 from services.routing.agreement_store import MIGRATIONS, AgreementStore, NotActivatedError, Refusal
+from services.routing.api import BODY_LIMITS
 from services.routing.api.agreements import agreements_router
 from services.routing.domain.agreement import Agreement
+from shared.contracts.codes import Municipality
 from shared.migrations import Migration
 from shared.mongo import Database
-from shared.topics import partner_topics, provision
+from shared.topics import Topic, missing_topics, partner_topics, provision
 from shared.web.equipment import equip
 from shared.web.roles import Role
 from wegweiser.settings import AGREEMENTS
@@ -136,6 +140,16 @@ async def test_of_two_that_are_the_same_one_is_new(database: Database) -> None:
     assert sorted(result.is_new for result in results) == [False] * 4 + [True]
 
 
+async def provided(kafka: str, topics: Sequence[Topic]) -> None:
+    """Create the topics; the broker lists them a moment after it said that they exist."""
+
+    async def listed() -> bool:
+        return not await missing_topics(kafka, topics)
+
+    await provision(kafka, topics)
+    await eventually(listed, what="the list of topics", seconds=60)
+
+
 @dataclass(frozen=True)
 class Door:
     """Routing's door for agreements, and an agreement with a partner of this test's own."""
@@ -158,7 +172,7 @@ async def door(store: AgreementStore, backends: Backends) -> AsyncIterator[Door]
         rules=[rule.model_dump() | {"takers": (partner,)} for rule in FOLLOWING.rules if rule.takers == ("vhs",)],
     )
     app = FastAPI()
-    equip(app, dict, sign_in())
+    equip(app, dict, sign_in(), other_limits=BODY_LIMITS)
     app.include_router(agreements_router(store, backends.kafka))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://routing", headers=signed(Role.OPERATOR)
@@ -174,9 +188,9 @@ async def test_an_agreement_waits_until_its_partners_have_their_topics(door: Doo
     queue, replies = partner_topics(door.agreement.partners[0].id)
 
     neither = await door.post(door.agreement)
-    await provision(backends.kafka, [queue])
+    await provided(backends.kafka, [queue])
     no_replies = await door.post(door.agreement)
-    await provision(backends.kafka, [replies])
+    await provided(backends.kafka, [replies])
     activated = await door.post(door.agreement)
 
     assert (neither.status_code, neither.json()["topics"]) == (409, list(door.topics))
@@ -186,7 +200,7 @@ async def test_an_agreement_waits_until_its_partners_have_their_topics(door: Doo
 
 
 async def test_the_door_activates_lists_and_shows(door: Door, backends: Backends) -> None:
-    await provision(backends.kafka, partner_topics(door.agreement.partners[0].id))
+    await provided(backends.kafka, partner_topics(door.agreement.partners[0].id))
 
     activated = await door.post(door.agreement)
     again = await door.post(door.agreement)
@@ -199,11 +213,11 @@ async def test_the_door_activates_lists_and_shows(door: Door, backends: Backends
     assert [(one["version"], one["valid_to"], len(one["digest"])) for one in listed] == [
         ("2019-01-09", "2029-01-08", 64)
     ]
-    assert Agreement.model_validate(shown["agreement"]) == door.agreement
+    assert Agreement.model_validate_json(json.dumps(shown["agreement"])) == door.agreement
 
 
 async def test_a_refusal_says_what_stands_against_the_agreement(door: Door, backends: Backends) -> None:
-    await provision(backends.kafka, partner_topics(door.agreement.partners[0].id))
+    await provided(backends.kafka, partner_topics(door.agreement.partners[0].id))
     await door.post(door.agreement)
 
     unsound = await door.post(changed(door.agreement, version="2019-01-10", rules=door.agreement.rules * 2))
@@ -214,6 +228,41 @@ async def test_a_refusal_says_what_stands_against_the_agreement(door: Door, back
     assert {finding["where"] for finding in unsound.json()["findings"]} == {"rules: vhs-courses", "valid_from"}
     assert (taken.status_code, taken.json()["type"]) == (409, "urn:integrationsbuero:problem:agreement-version-taken")
     assert misspelt.json()["errors"] == [{"pointer": "/town", "detail": "Extra inputs are not permitted"}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"clocks": {"review": "20"}}, {"pointer": "/clocks/review", "detail": "Input should be a valid integer"}),
+        ({"clocks": {"review": True}}, {"pointer": "/clocks/review", "detail": "Input should be a valid integer"}),
+        ({"valid_to": 20000}, {"pointer": "/valid_to", "detail": "Input should be a valid date"}),
+        ({"notice": [90, 90]}, {"pointer": "/notice", "detail": "names 90 twice"}),
+    ],
+)
+async def test_the_door_is_as_strict_as_the_files(
+    door: Door, changes: dict[str, Any], expected: dict[str, str]
+) -> None:
+    answer = await door.http.post("/v1/agreements", json=door.agreement.model_dump(mode="json") | changes)
+
+    assert (answer.status_code, answer.json()["errors"]) == (422, [expected])
+
+
+async def test_a_thousand_rules_fit_through_the_door_and_more_are_refused_by_their_size(
+    door: Door, backends: Backends
+) -> None:
+    await provided(backends.kafka, partner_topics(door.agreement.partners[0].id))
+    [rule] = door.agreement.rules
+    everything = {"towns": list(Municipality)[1:], "languages": ["ar", "fa", "ku", "tr", "uk"], "why": "a test " * 20}
+    rules = [rule.model_dump() | everything | {"id": f"rule-{number}"} for number in range(1000)]
+    content = "x" * 3_000_000
+
+    activated = await door.post(changed(door.agreement, rules=rules))
+    refused = await door.http.post("/v1/agreements", content=content, headers={"Content-Type": "application/json"})
+
+    assert activated.status_code == 201
+    assert activated.request.headers["Content-Length"] > "500000"
+    assert refused.status_code == 413
+    assert refused.json()["errors"] == [{"pointer": "", "detail": "at most 2097152 bytes, not 3000000"}]
 
 
 async def test_without_a_broker_nothing_is_activated(store: AgreementStore) -> None:

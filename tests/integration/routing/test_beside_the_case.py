@@ -1,32 +1,46 @@
 """What is written beside a case, and what the repository finds again."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from lifecycle.agreements import NOW
+from lifecycle.agreements import NOW, TERMS
 from lifecycle.worlds import Terms
 
+from services.routing.domain.assigning import assigned
 from services.routing.domain.capacity import note_capacity
+from services.routing.domain.case import KEPT, RoutedCase
 from services.routing.domain.decisions import route
-from services.routing.domain.replies import decline
-from services.routing.repository import EXPLANATIONS, KEPT, RoutedCases
+from services.routing.domain.placing import conclude
+from services.routing.domain.replies import accept, complete, decline, reopen, start
+from services.routing.repository import EXPLANATIONS, RoutedCases
 from services.routing.surroundings import CAPACITIES, CASES, TAKEN_PLACES
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
+    Actor,
     AgeBand,
+    AssignmentReason,
     CapacityStatus,
     Concern,
     DeclineReason,
     LegalBasisKind,
     Municipality,
+    ServiceOutcome,
     Urgency,
 )
 from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
-from shared.contracts.partners import CapacityReported, ReplyDeclined
+from shared.contracts.partners import (
+    CapacityReported,
+    ReplyAccepted,
+    ReplyCompleted,
+    ReplyDeclined,
+    ReplyReopened,
+    ReplyStarted,
+)
 from shared.envelope import Cause
 from shared.mongo import Database
-from shared.pipeline.decisions import Command, Done, Received
+from shared.pipeline.decisions import Command, Decision, Done, Received
 from shared.pipeline.engine import Engine
 from shared.pipeline.outbox import OUTBOX
 
@@ -64,6 +78,12 @@ def opening(cases: RoutedCases, *args: Any) -> Command[Any]:
     return command(cases, route, event, event.case_id)
 
 
+async def found(cases: RoutedCases, case_id: str) -> RoutedCase:
+    case = await cases.get(case_id)
+    assert case is not None
+    return case
+
+
 async def limited(cases: RoutedCases, engine: Engine[Any], places: int) -> None:
     said = CapacityReported(
         partner_id="schuldnerberatung", code=Concern.DEBT, status=CapacityStatus.LIMITED, places=places
@@ -85,14 +105,36 @@ async def test_a_referral_and_its_explanation_are_stored_together_once_however_m
     assert (why["partner_id"], why["agreement"]) == ("schuldnerberatung", "2020-01-01")
 
 
+async def test_explanations_are_in_the_cases_own_order_whatever_the_clocks_say(database: Database) -> None:
+    cases, engine = an_instance(database)
+    _, behind = an_instance(database)
+    behind._clock = lambda: NOW - timedelta(hours=1)
+    await engine.run([opening(cases, 1, Concern.MONEY_MANAGEMENT)])  # nobody takes it
+    case_id = derived_id("case", "1")
+    [task] = (await found(cases, case_id)).referrals
+
+    def decide(case: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
+        assert case is not None
+        asked, offered = assigned(
+            case, task, "awo", TERMS.terms[0], cases.situation, now, Actor.OFFICE, AssignmentReason.OTHER
+        )
+        return conclude(asked, [offered], cases.situation, derived_id("office"), now)
+
+    await behind.run([Command(case_id, Cause.begin(), decide)])
+
+    explained = await cases.explanations(case_id, task.id)
+    assert [(why["by"], why["partner_id"]) for why in explained] == [("agreement", None), ("office", "awo")]
+    assert explained[1]["at"] < explained[0]["at"]
+
+
 async def test_a_limited_offer_is_exceeded_by_a_batch_of_each_instance_at_most(database: Database) -> None:
     (one, first), (two, second) = an_instance(database), an_instance(database)
     await limited(one, first, 6)
 
-    for start in range(0, 40, 8):
+    for begin in range(0, 40, 8):
         await asyncio.gather(
-            first.run([opening(one, n) for n in range(start, start + 4)]),
-            second.run([opening(two, n) for n in range(start + 4, start + 8)]),
+            first.run([opening(one, n) for n in range(begin, begin + 4)]),
+            second.run([opening(two, n) for n in range(begin + 4, begin + 8)]),
         )
 
     taken = await database[TAKEN_PLACES].count_documents({})
@@ -113,9 +155,33 @@ async def test_a_place_is_given_back_when_its_referral_ends(database: Database) 
     assert await database[TAKEN_PLACES].count_documents({}) == 0
 
     await engine.run([opening(cases, 3)])
-    third = await cases.get(derived_id("case", "3"))
-    assert third is not None
+    third = await found(cases, derived_id("case", "3"))
     assert third.referrals[0].partner_id == "schuldnerberatung"
+
+
+async def test_a_reopened_service_has_its_place_again_also_within_one_batch(database: Database) -> None:
+    cases, engine = an_instance(database)
+    await limited(cases, engine, 1)
+    await engine.run([opening(cases, 1)])
+    taken = await database[CASES].find_one({"referrals.state": "offered"})
+    assert taken is not None
+    referral_id = taken["referrals"][0]["id"]
+
+    def replying(decide: Any, reply: Any) -> Command[Any]:
+        return replace(command(cases, decide, reply, referral_id, by="schuldnerberatung"), cause=Cause.begin())
+
+    ending = replying(complete, ReplyCompleted(referral_id=referral_id, outcome=ServiceOutcome.HELPED))
+    reopening = replying(reopen, ReplyReopened(referral_id=referral_id))
+    accepting = replying(accept, ReplyAccepted(referral_id=referral_id))
+    await engine.run([accepting, replying(start, ReplyStarted(referral_id=referral_id)), ending, reopening])
+    assert await database[TAKEN_PLACES].count_documents({"referral_id": referral_id}) == 1
+    assert [case["version"] async for case in database[CASES].find()] == [2]
+
+    await engine.run([replace(ending, cause=Cause.begin())])
+    assert await database[TAKEN_PLACES].count_documents({}) == 0
+
+    await engine.run([replace(reopening, cause=Cause.begin())])
+    assert await database[TAKEN_PLACES].count_documents({"referral_id": referral_id}) == 1
 
 
 async def test_cases_are_due_with_their_first_clock_the_longest_due_first(database: Database) -> None:
@@ -149,9 +215,9 @@ async def test_recorded_cases_come_by_the_moment_they_were_received_wherever_it_
     commands = [opening(cases, n, Concern.DEBT, datetime.fromisoformat(at)) for n, at in enumerate(moments)]
     await engine.run(commands)
 
-    found = [recorded.case["_id"] async for recorded in cases.recorded(date(2026, 1, 1), date(2026, 6, 30))]
+    ids = [recorded.case["_id"] async for recorded in cases.recorded(date(2026, 1, 1), date(2026, 6, 30))]
 
-    assert found == [derived_id("case", "1")]
+    assert ids == [derived_id("case", "1")]
 
 
 async def test_documents_without_the_new_fields_still_load(database: Database) -> None:
@@ -161,13 +227,11 @@ async def test_documents_without_the_new_fields_still_load(database: Database) -
     unset = dict.fromkeys((*newer, "facts.preferred_partners", "next_due", "open_with"), "")
     await database[CASES].update_one({}, {"$unset": unset, "$set": {"referrals.0.declined": None}})
 
-    case = await cases.get(derived_id("case", "1"))
+    case = await found(cases, derived_id("case", "1"))
 
-    assert case is not None
     said = ReplyDeclined(referral_id=case.referrals[0].id, reason=DeclineReason.OTHER)
     await engine.run([command(cases, decline, said, said.referral_id, by="schuldnerberatung")])
-    after = await cases.get(case.id)
-    assert after is not None
+    after = await found(cases, case.id)
     assert [referral.state.value for referral in after.referrals] == ["declined", "clearing"]
 
 

@@ -125,6 +125,23 @@ async def test_an_assigned_task_reaches_the_partners_queue_and_says_why(routing:
     assert await tasks(routing.one) == []
 
 
+async def test_an_assignment_whose_answer_was_lost_may_be_sent_again_after_the_partner_declined(
+    routing: Routing,
+) -> None:
+    task = await a_task(routing)
+    await done(routing.one, "claim", task, {})
+    await done(routing.one, "assign", task, ASK_AWO)
+    await routing.hears(ReplyDeclined(referral_id=task, reason=DeclineReason.CAPACITY), by="awo")
+
+    view = await done(routing.other, "assign", task, ASK_AWO)
+
+    assert (view["state"], view["partner_id"], view["claimed_by"]) == ("declined", "awo", "office-1")
+    told = [row["type"] for row in await routing.told("partner.awo.referrals.v1", task)]
+    assert told.count("de.integrationsbuero.referral.offered.v1") == 1
+    [left] = await tasks(routing.one)
+    assert (left["follows"], left["claimed_by"], left["claimed_at"]) == (task, None, None)
+
+
 async def test_a_task_closed_unmet_releases_what_waited_for_it(routing: Routing) -> None:
     care = a_concern(Concern.CHILDCARE, AgeBand.TEENAGER)
     course = a_concern(Concern.INTEGRATION_COURSE, after=(care.concern_id,))
@@ -203,7 +220,7 @@ async def test_the_list_is_filtered(routing: Routing) -> None:
     usual, urgent, elsewhere, unlawful = cases = of_many_kinds()
     await routing.hears(*cases)
     [task] = [task for task in await tasks(routing.one) if task["case_id"] == usual.case_id]
-    await done(routing.one, "claim", task["referral_id"], {})
+    claimed = await done(routing.one, "claim", task["referral_id"], {})
 
     async def found(**wanted: Any) -> set[str]:
         return {task["case_id"] for task in await tasks(routing.one, **wanted)}
@@ -216,6 +233,10 @@ async def test_the_list_is_filtered(routing: Routing) -> None:
     assert await found(municipality="Eppstein") == {elsewhere.case_id}
     assert await found(urgency="urgent") == {urgent.case_id}
     assert await found(claimed_by="office-1") == {usual.case_id}
+    assert await found(claimed_days=0) == {usual.case_id}
+    assert await found(claimed_days=1) == set()
+    [listed] = await tasks(routing.other, claimed_by="office-1")
+    assert listed["claimed_at"] == claimed["claimed_at"] > listed["since"]
     assert await found(unclaimed=True) == {*ids} - {usual.case_id}
     assert await found(claimed_by="office-1", unclaimed=True) == set()
     assert await found(municipality="Kriftel") == set()
@@ -285,6 +306,7 @@ async def test_what_the_partners_reported_is_listed(routing: Routing) -> None:
         {"municipality": "Wiesbaden"},
         {"urgency": "very"},
         {"claimed_by": "two words"},
+        {"claimed_days": -1},
         {"sort": "name"},
         {"limit": 0},
         {"limit": 101},

@@ -140,6 +140,10 @@ async def everything(database: Database) -> Mapping[str, list[bytes]]:
     return found
 
 
+def names_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
+
+
 @pytest.mark.usefixtures("cases")
 async def test_it_says_who_would_get_how_many_and_how_long_they_would_wait(tmp_path: Path) -> None:
     file = tmp_path / "out.csv"
@@ -157,9 +161,13 @@ async def test_it_says_who_would_get_how_many_and_how_long_they_would_wait(tmp_p
     assert waits["awo", "working days until appointment, 9 of 10"] == ("4", "4")
     assert waits["diakonie", "working days until answer, median"] == ("unknown", "unknown")
     assert waits["all", "working days until answer, median"] == ("1", "unknown")
+    assert all(figure.startswith("working days ") for _, figure in waits), "no cases among days"
+    uncounted = [(r["figure"], r["now"], r["then"]) for r in rows if r["table"] == "without records"]
+    assert uncounted == [("cases until answer", "0", "2"), ("cases until appointment", "0", "2")]
+    assert "cases now" in done.stdout.partition("not counted there")[2]
 
 
-async def test_it_changes_nothing(routing: Database, cases: list[str]) -> None:
+async def test_it_changes_nothing(routing: Database, cases: list[str], tmp_path: Path) -> None:
     before = await everything(routing)
 
     done = await typed(str(SINCE_JULY), "--from", "2017-01-01", "--to", "2017-12-31")
@@ -167,6 +175,7 @@ async def test_it_changes_nothing(routing: Database, cases: list[str]) -> None:
     assert done.exit_code == 0, done.output
     assert len(before["cases"]) > len(cases)
     assert await everything(routing) == before
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.usefixtures("cases")

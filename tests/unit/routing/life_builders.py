@@ -1,71 +1,23 @@
 """A case on its way through its life, one short sentence a step; time is given where it matters."""
 
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from lifecycle.agreements import NOW, TERMS
-from routing_builders import a_case, a_concern, received, state_after
+from lifecycle.arrivals import a_reply, an_appointment, decided, received
+from routing_builders import a_case, a_concern, state_after
 
-from services.routing.domain import replies
 from services.routing.domain.agreement import Agreements
 from services.routing.domain.case import Referral, RoutedCase
-from services.routing.domain.decisions import amend, reschedule, route, schedule, unschedule, withdraw
-from services.routing.domain.situation import Situation
+from services.routing.domain.situation import Room, Situation
 from services.routing.domain.ticking import tick
 from shared.contracts import Event
 from shared.contracts.base import derived_id
-from shared.contracts.codes import (
-    AppointmentMode,
-    CancellationReason,
-    ClarificationTopic,
-    Concern,
-    DeclineReason,
-    FailureReason,
-    HandOnReason,
-    PauseReason,
-    ServiceOutcome,
-    WithdrawalReason,
-)
+from shared.contracts.codes import Concern, WithdrawalReason
 from shared.contracts.intake import CaseAmended, CaseWithdrawn, ConcernFacts
-from shared.contracts.partners import (
-    ReplyAccepted,
-    ReplyClarificationAnswered,
-    ReplyClarificationRequested,
-    ReplyCompleted,
-    ReplyDeclined,
-    ReplyFailed,
-    ReplyHandedOn,
-    ReplyPaused,
-    ReplyReopened,
-    ReplyResumed,
-    ReplyStarted,
-)
-from shared.contracts.scheduling import (
-    AppointmentBooked,
-    AppointmentCancelled,
-    AppointmentMissed,
-    AppointmentRescheduled,
-)
 from shared.pipeline.decisions import Decision
 
-REPLIES: Final = {
-    "referral.accepted": (replies.accept, ReplyAccepted, {}),
-    "referral.declined": (replies.decline, ReplyDeclined, {"reason": DeclineReason.OTHER}),
-    "clarification.requested": (replies.ask_back, ReplyClarificationRequested, {"topic": ClarificationTopic.DOCUMENTS}),
-    "clarification.answered": (replies.answer, ReplyClarificationAnswered, {}),
-    "service.started": (replies.start, ReplyStarted, {}),
-    "service.paused": (
-        replies.pause,
-        ReplyPaused,
-        {"reason": PauseReason.ILLNESS, "review_on": NOW.date() + timedelta(days=14)},
-    ),
-    "service.resumed": (replies.resume, ReplyResumed, {}),
-    "referral.handed_on": (replies.hand_on, ReplyHandedOn, {"reason": HandOnReason.MOVED}),
-    "referral.completed": (replies.complete, ReplyCompleted, {"outcome": ServiceOutcome.HELPED}),
-    "referral.failed": (replies.fail, ReplyFailed, {"reason": FailureReason.UNREACHABLE}),
-    "referral.reopened": (replies.reopen, ReplyReopened, {}),
-}
 APPOINTMENT: Final = derived_id("appointment")
 ANOTHER: Final = derived_id("another appointment")
 
@@ -73,14 +25,25 @@ ANOTHER: Final = derived_id("another appointment")
 class Living:
     """One case, and the decisions about it as they were made. A decision that changes nothing leaves it as it is."""
 
-    def __init__(self, *codes: Concern, terms: Agreements = TERMS, now: datetime = NOW, **facts: Any) -> None:
-        self.situation = Situation(terms)
+    def __init__(
+        self,
+        *codes: Concern,
+        terms: Agreements = TERMS,
+        rooms: Mapping[Any, Room] | None = None,
+        now: datetime = NOW,
+        **facts: Any,
+    ) -> None:
+        self.situation = Situation(terms, rooms or {})
         self.now = now
-        self.decision = route(
-            self.situation, received(a_case(*codes, **{"received_at": NOW, "languages": ("uk",), **facts})), None, now
-        )
-        self.case: RoutedCase = state_after(self.decision)
         self.steps = 0
+        opened = a_case(*codes, **{"received_at": NOW, "languages": ("uk",), **facts})
+        self.decision = decided(self.situation, received(opened), None, now)
+        self.case: RoutedCase = state_after(self.decision)
+
+    def arrives(self, event: Event, *, by: str | None = None, time: datetime | None = None) -> Decision[RoutedCase]:
+        """The service decides about an event, of the partner `by` if one is named."""
+        arrived = received(event, by=by, cause=self.cause(), time=time)
+        return self.made(decided(self.situation, arrived, self.case, self.now))
 
     def made(self, decision: Decision[RoutedCase]) -> Decision[RoutedCase]:
         self.decision = decision
@@ -90,7 +53,7 @@ class Living:
 
     def cause(self) -> str:
         self.steps += 1
-        return str(self.steps)
+        return derived_id("step", str(self.steps))
 
     @property
     def last(self) -> Referral:
@@ -116,9 +79,7 @@ class Living:
         """The referral's partner replies, about the newest one unless another is named."""
         self.now = at or self.now
         about = referral or self.last
-        decide, kind, fields = REPLIES[event]
-        reply = received(kind(referral_id=about.id, **fields | said), by=by or about.partner_id, cause=self.cause())
-        return self.made(decide(self.situation, replace(reply, time=claimed), self.case, self.now))
+        return self.arrives(a_reply(event, about.id, **said), by=by or about.partner_id, time=claimed)
 
     def replies(self, *events: str) -> None:
         """One after another, about the newest referral."""
@@ -130,37 +91,32 @@ class Living:
     def tick(self, at: datetime) -> Decision[RoutedCase]:
         """Somebody looks at the clocks."""
         self.now = at
-        return self.made(tick(self.situation, derived_id("tick", self.cause()), self.case, at))
+        return self.made(tick(self.situation, self.cause(), self.case, at))
 
     def appointment(self, event: str, referral: Referral | None = None, **said: Any) -> Decision[RoutedCase]:
-        """Scheduling tells something about the first appointment; a rescheduling replaces it by another."""
+        """Scheduling tells something about the appointment, the first unless there is one; a rescheduling replaces it
+        by another."""
         about = referral or self.last
-        names = {"case_id": self.case.id, "referral_id": about.id, "partner_id": about.partner_id or "nobody"}
-        names |= {"person_id": self.case.facts.person_id, "appointment_id": APPOINTMENT}
-        slot = {"starts_at": NOW, "minutes": 30, "place": "house", "mode": AppointmentMode.ON_SITE, "languages": ()}
-        told: Event
-        if event == "booked":
-            told = AppointmentBooked(**names | slot | said)
-            return self.made(schedule(self.situation, received(told, cause=self.cause()), self.case, self.now))
-        if event == "rescheduled":
-            told = AppointmentRescheduled(**names | slot | {"appointment_id": ANOTHER, "replaces": APPOINTMENT} | said)
-            return self.made(reschedule(self.situation, received(told, cause=self.cause()), self.case, self.now))
-        if event == "missed":
-            told = AppointmentMissed(**names | said)
-        else:
-            told = AppointmentCancelled(**names | {"reason": CancellationReason.WITHDRAWN} | said)
-        return self.made(unschedule(self.situation, received(told, cause=self.cause()), self.case, self.now))
+        booked = about.booking.appointment_id if about.booking else APPOINTMENT
+        told = an_appointment(
+            event,
+            case_id=self.case.id,
+            referral_id=about.id,
+            partner_id=about.partner_id or "nobody",
+            appointment_id=ANOTHER if event == "rescheduled" else booked,
+            replaces=booked,
+            **said,
+        )
+        return self.arrives(told)
 
     def amend(self, *concerns: ConcernFacts, **facts: Any) -> Decision[RoutedCase]:
         """The sender says anew what the case is; without concerns these stay."""
         changed = {"concerns": concerns or self.case.facts.concerns, **facts}
-        event = CaseAmended(**dict(self.case.facts) | changed)
-        return self.made(amend(self.situation, received(event, cause=self.cause()), self.case, self.now))
+        return self.arrives(CaseAmended(**dict(self.case.facts) | changed))
 
     def withdraw(self, reason: WithdrawalReason = WithdrawalReason.BY_PERSON) -> Decision[RoutedCase]:
         """The case is taken back."""
-        event = CaseWithdrawn(case_id=self.case.id, reason=reason)
-        return self.made(withdraw(self.situation, received(event, cause=self.cause()), self.case, self.now))
+        return self.arrives(CaseWithdrawn(case_id=self.case.id, reason=reason))
 
 
 def after(concern: ConcernFacts, *others: ConcernFacts) -> ConcernFacts:

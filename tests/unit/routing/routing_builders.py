@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from lifecycle.arrivals import PERSON, received
+
 from services.routing.agreement_files import load_agreements
 from services.routing.domain.case import RoutedCase
 from services.routing.domain.decisions import route
@@ -13,8 +15,7 @@ from shared.contracts.base import derived_id
 from shared.contracts.codes import AgeBand, Concern, LegalBasisKind, Municipality, Urgency
 from shared.contracts.intake import CaseOpened, ConcernFacts, LegalBasis
 from shared.contracts.routing import ReferralOffered
-from shared.envelope import Cause
-from shared.pipeline.decisions import Decision, Received
+from shared.pipeline.decisions import Decision
 from wegweiser.settings import AGREEMENTS as DIRECTORY
 
 AGREEMENTS: Final = load_agreements(DIRECTORY)
@@ -24,7 +25,6 @@ NOW: Final = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 MARCH_2017: Final = datetime(2017, 3, 14, 9, 5, tzinfo=UTC)
 AUGUST_2017: Final = datetime(2017, 8, 15, 8, 5, tzinfo=UTC)
 EVERYTHING: Final = LegalBasis(kind=LegalBasisKind.PUBLIC_TASK)
-PERSON: Final = derived_id("person")
 
 E = TypeVar("E", bound=Event)
 
@@ -47,21 +47,6 @@ def a_case(*codes: Concern, age: AgeBand = AgeBand.ADULT, **facts: Any) -> CaseO
         "concerns": tuple(a_concern(code, age=age) for code in codes),
     }
     return CaseOpened(**defaults | facts)
-
-
-def received(event: E, *, by: str | None = None, cause: str = "") -> Received[E]:
-    """The event as it arrives, on the topic of the partner `by` if one is named."""
-    id_ = derived_id("cause", cause, event.model_dump_json(), by or "")
-    return Received(
-        event=event,
-        cause=Cause(id=id_, correlation_id=id_, traceparent=""),
-        sequence=0,
-        topic=f"partner.{by}.replies.v1" if by else "intake.cases.v1",
-        partition=3,
-        offset=42,
-        partner_id=by,
-        time=None,
-    )
 
 
 def opened(case: CaseOpened) -> Decision[RoutedCase]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import combinations
 from typing import Any
 
@@ -11,9 +11,12 @@ from agreement_builders import BEGIN, a_partner, a_rule, an_agreement
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.routing.domain.agreement import Agreement, Rule
+from services.routing.domain.agreement import Agreement, Closure, Partner, Rule
 from services.routing.domain.agreement_check import Severity, check, errors_of
 from shared.contracts.codes import AgeBand, Concern, Municipality, SubTopic, TargetGroup
+
+TOWNS = frozenset({Municipality.KRIFTEL, Municipality.EPPSTEIN})
+OTHER_TOWNS = frozenset(Municipality) - TOWNS
 
 
 def errors(agreement: Agreement, *others: Agreement) -> list[str]:
@@ -24,6 +27,12 @@ def errors(agreement: Agreement, *others: Agreement) -> list[str]:
 def warnings(agreement: Agreement, *, about: str) -> list[str]:
     found = check(agreement, (), BEGIN)
     return [one.what for one in found if one.severity is Severity.WARNING and about in one.where]
+
+
+def closed(first: str, days: int) -> Closure:
+    """Closed for so many days."""
+    begin = date.fromisoformat(first)
+    return Closure(first=begin, last=begin + timedelta(days=days - 1))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +46,6 @@ def warnings(agreement: Agreement, *, about: str) -> list[str]:
         ),
         (an_agreement(a_rule("one", "awo"), a_rule("one", "awo")), "rules: one: the id is used twice"),
         (an_agreement(a_rule("one", "avo")), "rules: one: takers: no partner of this agreement: avo"),
-        (an_agreement(a_rule("one", "awo", "awo")), "rules: one: takers: names awo twice"),
         (
             an_agreement(a_rule("one", "awo", hand_on_to=("vhz", "office"))),
             "rules: one: hand_on_to: no partner of this agreement: vhz, office",
@@ -92,6 +100,20 @@ def warnings(agreement: Agreement, *, about: str) -> list[str]:
             "rules: hand_on_to: debt can be handed on in a circle: awo, vhs, caritas",
         ),
         (an_agreement(replaces="2017-01-09"), "replaces: there is no version 2017-01-09"),
+        (an_agreement(replaces="2030-01-01"), "replaces: names this version itself"),
+        (an_agreement(version="2040-02-31"), "version: there is no day 2040-02-31"),
+        (
+            an_agreement(partners=(a_partner("awo", closed=(closed("2030-08-14", 3), closed("2030-08-01", 14))),)),
+            "partners: awo: closed: 2030-08-01 to 2030-08-14 and 2030-08-14 to 2030-08-16 overlap",
+        ),
+        (
+            an_agreement(partners=(a_partner("awo", closed=(closed("2080-08-01", 14),)),)),
+            "partners: awo: closed: 2080-08-01: public holidays are known from 2000 to 2075",
+        ),
+        (
+            an_agreement(partners=(a_partner("awo", closed=(closed("0001-01-01", 14),)),)),
+            "partners: awo: closed: date value out of range",
+        ),
     ],
 )
 def test_what_cannot_be_is_an_error(agreement: Agreement, expected: str) -> None:
@@ -183,6 +205,105 @@ def test_what_nobody_covers_is_told_in_few_words(rules: list[Rule], gaps: list[s
     assert warnings(an_agreement(*rules), about="gap: debt") == gaps
 
 
+@pytest.mark.parametrize(
+    ("rules", "who"),
+    [
+        ([a_rule("one", "awo", languages={"ar"}), a_rule("two", "vhs", languages={"tr"})], "language ar and tr"),
+        (
+            [
+                a_rule("one", "awo", target_groups={"refugee"}, towns={"Kriftel", "Eppstein"}),
+                a_rule("two", "vhs", target_groups={"newcomer"}, towns={"Kriftel"}, ages=("0-5",)),
+            ],
+            "0-5; Kriftel; target group refugee and newcomer",
+        ),
+        (
+            [
+                a_rule("one", "awo", languages={"ar"}),
+                a_rule("two", "vhs", languages={"tr"}),
+                a_rule("special", "caritas", languages={"ar", "tr"}, target_groups=set(TargetGroup) - {"refugee"}),
+            ],
+            "target group other than newcomer, eu_citizen, resettler, single_parent, unaccompanied_minor; "
+            "language ar and tr",
+        ),
+    ],
+)
+def test_whoever_fits_two_equal_rules_by_two_values_goes_by_the_first(rules: list[Rule], who: str) -> None:
+    assert warnings(an_agreement(*rules), about="rules: one, two") == [
+        f"debt: whoever fits both ({who}) goes by one, the first in the file"
+    ]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [a_rule("one", "awo", languages={"ar"}), a_rule("two", "awo", languages={"tr"})],
+        [a_rule("one", "awo", languages={"ar"}, ages=("0-5",)), a_rule("two", "vhs", languages={"tr"}, ages=("65+",))],
+        [a_rule("one", "awo", languages={"ar"}), a_rule("two", "vhs", languages={"tr"}, towns={"Kriftel"})],
+        [
+            a_rule("one", "awo", languages={"ar"}, valid_to=date(2030, 6, 30)),
+            a_rule("two", "vhs", languages={"tr"}, valid_from=date(2030, 7, 1)),
+        ],
+    ],
+)
+def test_rules_of_which_nobody_fits_two_need_no_second_look(rules: list[Rule]) -> None:
+    assert warnings(an_agreement(*rules), about="rules") == []
+
+
+def test_pairs_beyond_the_fifth_are_counted() -> None:
+    languages = ("ar", "fa", "ku", "tr", "uk")
+    rules = [a_rule(f"rule-{language}", f"p-{language}", languages={language}) for language in languages]
+    partners = tuple(a_partner(f"p-{language}") for language in languages)
+
+    told = warnings(an_agreement(*rules, partners=partners), about="rules")
+
+    assert (len(told), told[-1]) == (6, "debt: and 5 more pairs fit people of two languages or target groups")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [a_rule("one", "awo"), a_rule("idle", "awo", ages=("18-26",))],
+        [a_rule("idle", "awo"), a_rule("north", "vhs", towns=TOWNS), a_rule("south", "vhs", towns=OTHER_TOWNS)],
+        [
+            a_rule("first", "awo", towns=TOWNS, languages={"ar"}),
+            a_rule("equal", "awo", towns=OTHER_TOWNS),
+            a_rule("idle", "awo", towns={"Hofheim am Taunus"}),
+        ],
+    ],
+)
+def test_a_rule_that_never_counts_is_named(rules: list[Rule]) -> None:
+    assert warnings(an_agreement(*rules), about="rules: ") == [
+        "never counts for debt: more special rules, or equal ones before it, decide all it fits"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("partner", "said"),
+    [
+        (
+            a_partner("awo", closed=(closed("2030-06-01", 61),)),
+            ["2030-06-01 to 2030-07-31: an answer to an offer of 2030-05-31 may take until 2030-08-07"],
+        ),
+        (
+            a_partner("awo", closed=(closed("2030-06-01", 30), closed("2030-07-02", 30))),
+            ["2030-06-01 to 2030-06-30: an answer to an offer of 2030-05-31 may take until 2030-08-06"],
+        ),
+        (a_partner("awo", closed=(closed("2030-06-01", 30),)), []),
+        (
+            a_partner("awo", response_days=20, closed=(closed("2030-06-01", 45),)),
+            ["2030-06-01 to 2030-07-15: an answer to an offer of 2030-05-31 may take until 2030-08-12"],
+        ),
+        (a_partner("awo", response_days=50, closed=(closed("2030-06-01", 3),)), []),
+    ],
+)
+def test_closing_days_that_keep_somebody_waiting_for_months_are_worth_a_warning(
+    partner: Partner, said: list[str]
+) -> None:
+    rules = (a_rule("any", "awo"), a_rule("quick", "awo", towns={"Kriftel"}, response_days=2))
+
+    assert warnings(an_agreement(*rules, partners=(partner,)), about="partners: awo: closed") == said
+
+
 def test_a_gap_of_many_parts_is_cut() -> None:
     towns = list(Municipality)
     rules = [a_rule(f"rule-{n}", "awo", towns={towns[n]}, ages=(list(AgeBand)[n],)) for n in range(7)]
@@ -215,7 +336,6 @@ def test_an_agreement_of_thousands_of_rules_is_checked_at_once() -> None:
     assert found != ()
 
 
-TOWNS = [Municipality.KRIFTEL, Municipality.EPPSTEIN]
 AGES = [AgeBand.INFANT, AgeBand.SENIOR]
 DAYS = [date(2030, 1, 1), date(2030, 7, 1), date(2031, 1, 1)]
 
@@ -228,7 +348,7 @@ criteria = st.fixed_dictionaries(
     {
         "takers": st.sampled_from([("awo",), ("vhs",)]),
         "ages": st.lists(st.sampled_from(AGES), min_size=1, unique=True).map(tuple),
-        "towns": some(TOWNS),
+        "towns": some(sorted(TOWNS)),
         "languages": some(["ar", "tr"]),
         "target_groups": some([TargetGroup.REFUGEE, TargetGroup.NEWCOMER]),
         "sub_topics": some([SubTopic.HEALTH, SubTopic.FAMILY]),
@@ -237,27 +357,32 @@ criteria = st.fixed_dictionaries(
 )
 
 
-def contradicts_itself(rules: Sequence[Rule]) -> bool:
-    """Every need, one by one: a value that rules name, and one that none of them names."""
+ONE_OF_EACH = [({language}, {group}) for language in ("ar", "tr", "uk") for group in ("refugee", "newcomer", "none")]
+TWO_OF_ONE = [({"ar", "tr"}, groups) for _, groups in ONE_OF_EACH[:3]] + [
+    (languages, {"refugee", "newcomer"}) for languages, _ in ONE_OF_EACH[::3]
+]
+
+
+def contradicts_itself(rules: Sequence[Rule], people: Sequence[tuple[set[str], set[str]]]) -> bool:
+    """Every need of these people, one by one: a value that rules name, and one that none of them names."""
     for age in AGES:
         for town in [*TOWNS, Municipality.HOFHEIM]:
-            for language in ("ar", "tr", "uk"):
-                for group in (TargetGroup.REFUGEE, TargetGroup.NEWCOMER, None):
-                    for topic in (SubTopic.HEALTH, SubTopic.FAMILY, None):
-                        for day in DAYS:
-                            fitting = [
-                                rule
-                                for rule in rules
-                                if age in rule.ages
-                                and (rule.towns is None or town in rule.towns)
-                                and (rule.languages is None or language in rule.languages)
-                                and (rule.target_groups is None or group in rule.target_groups)
-                                and (rule.sub_topics is None or topic in rule.sub_topics)
-                                and rule.is_valid(day)
-                            ]
-                            highest = max((rule.rank for rule in fitting), default=0)
-                            if len({rule.takers for rule in fitting if rule.rank == highest}) > 1:
-                                return True
+            for languages, groups in people:
+                for topic in (SubTopic.HEALTH, SubTopic.FAMILY, None):
+                    for day in DAYS:
+                        fitting = [
+                            rule
+                            for rule in rules
+                            if age in rule.ages
+                            and (rule.towns is None or town in rule.towns)
+                            and (rule.languages is None or rule.languages & languages)
+                            and (rule.target_groups is None or rule.target_groups & groups)
+                            and (rule.sub_topics is None or topic in rule.sub_topics)
+                            and rule.is_valid(day)
+                        ]
+                        highest = max((rule.rank for rule in fitting), default=0)
+                        if len({rule.takers for rule in fitting if rule.rank == highest}) > 1:
+                            return True
     return False
 
 
@@ -274,13 +399,17 @@ def where_both_meet(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any
 
 
 @given(drawn=st.lists(criteria, min_size=1, max_size=4), settled=st.booleans())
-def test_rules_contradict_each_other_where_a_need_has_two_of_the_highest_rank_with_other_takers(
+def test_rules_meet_where_two_of_the_highest_rank_and_other_takers_fit_somebody(
     drawn: list[dict[str, Any]], settled: bool
 ) -> None:
     meetings = [where_both_meet(one, other) for one, other in combinations(drawn, 2)] if settled else []
     every = [*drawn, *filter(None, meetings)]
     rules = [a_rule(f"rule-{number}", **facts) for number, facts in enumerate(every)]
 
-    found = [one for one in errors(an_agreement(*rules)) if "contradict" in one]
+    found = check(an_agreement(*rules), (), BEGIN)
 
-    assert bool(found) == contradicts_itself(rules)
+    contradiction = contradicts_itself(rules, ONE_OF_EACH)
+    assert any("contradict" in one.what for one in found) == contradiction
+    assert any("whoever fits both" in one.what for one in found) == (
+        not contradiction and contradicts_itself(rules, TWO_OF_ONE)
+    )

@@ -121,6 +121,40 @@ def test_since_july_the_vhs_advises_in_its_own_rooms_only() -> None:
         (VALID.replace('name = "Arbeiterwohlfahrt"', ""), "2017-01-09.toml: partners[0].name: Field required"),
         (VALID.replace('"2017-01-09"', '"2017-01-10"'), "2017-01-09.toml: version: differs from the name of the file"),
         (VALID + "x", "2017-01-09.toml: is not TOML"),
+        (
+            VALID.replace("response_days = 5", 'response_days = "5"'),
+            "partners[0].response_days: Input should be a valid i",
+        ),
+        (
+            VALID.replace("response_days = 5", "response_days = true"),
+            "partners[0].response_days: Input should be a valid i",
+        ),
+        (
+            VALID.replace("response_days = 5", "response_days = 5.0"),
+            "partners[0].response_days: Input should be a valid i",
+        ),
+        (VALID.replace("2017-06-30", '"2017-06-30"'), "2017-01-09.toml: valid_to: Input should be a valid date"),
+        (VALID.replace("2017-06-30", "2017-06-30T00:00:00"), "2017-01-09.toml: valid_to: Input should be a valid date"),
+        (VALID.replace('"2017-01-09"', "2017-01-09"), "2017-01-09.toml: version: Input should be a valid string"),
+        (
+            VALID.replace("response_days = 5", "response_days = 5\ndenominational = 1"),
+            "partners[0].denominational: Input should be a valid boolean",
+        ),
+        (
+            VALID.replace('basis = "source"', 'basis = "source"\nnotice = ["90"]', 1),
+            "notice[0]: Input should be a valid i",
+        ),
+        (VALID.replace('basis = "source"', 'basis = "source"\nnotice = [30, 90, 30]', 1), "notice: names 30 twice"),
+        (VALID.replace('"job_search"', '"debt", "debt"'), "2017-01-09.toml: rules[0].fields: names debt twice"),
+        (VALID.replace('["18-26"]', '["65+", "18-26", "65+"]'), "2017-01-09.toml: rules[0].ages: names 65+ twice"),
+        (VALID.replace('["awo"]', '["awo", "awo"]'), "2017-01-09.toml: rules[0].takers: names awo twice"),
+        (VALID + 'hand_on_to = ["vhs", "vhs"]', "2017-01-09.toml: rules[0].hand_on_to: names vhs twice"),
+        (VALID + 'towns = ["Kriftel", "Kriftel"]', "2017-01-09.toml: rules[0].towns: names Kriftel twice"),
+        (VALID + 'languages = ["ar", "ar"]', "2017-01-09.toml: rules[0].languages: names ar twice"),
+        (
+            VALID.replace('["integrationsbuero"]', '["vhs-haus", "vhs-haus"]'),
+            "2017-01-09.toml: partners[0].places: names vhs-haus twice",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, text: str, message: str) -> None:

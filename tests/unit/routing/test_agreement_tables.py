@@ -26,12 +26,27 @@ def test_the_table_names_who_takes_which_ages_within_which_limits() -> None:
     )
 
     assert debt_in(an_agreement(*rules)) == [
-        ("12-17, 18-26", "awo (within 3 working days; may hand on to vhs)", "", "young"),
+        ("12-17, 18-26", "awo (within 3 working days; may hand on to vhs)", "towns other than Kriftel", "young"),
         ("all", "vhs, office (by load)", "Kriftel", "kriftel"),
-        ("27-64", "sheet debt", "language ar; 2031-01-01 to 2031-12-31", "arabic"),
+        ("27-64", "sheet debt", "towns other than Kriftel; language ar; 2031-01-01 to 2031-12-31", "arabic"),
         ("0-5, 6-11, 65+, unknown", "nobody", "towns other than Kriftel", ""),
         ("27-64", "nobody", "towns other than Kriftel; language ar; 2030-01-01 to 2030-12-31", ""),
         ("27-64", "nobody", "towns other than Kriftel; language other than ar", ""),
+    ]
+
+
+def test_a_common_rule_stands_with_what_special_ones_leave_it() -> None:
+    rules = (
+        a_rule("common", "awo"),
+        a_rule("kriftel", "vhs", towns={"Kriftel"}),
+        a_rule("arabic", "caritas", towns={"Kriftel"}, languages={"ar"}),
+        a_rule("idle", "vhs", towns={"Kriftel"}),
+    )
+
+    assert debt_in(an_agreement(*rules)) == [
+        ("all", "awo", "towns other than Kriftel", "common"),
+        ("all", "vhs", "Kriftel; language other than ar", "kriftel"),
+        ("all", "caritas", "Kriftel; language ar", "arabic"),
     ]
 
 
@@ -73,12 +88,38 @@ def test_who_takes_what_is_compared_need_by_need() -> None:
     ]
 
 
-def test_the_end_of_the_old_term_is_compared_with_the_begin_of_the_new() -> None:
-    agreement = an_agreement(
-        a_rule("one", "awo", valid_to=date(2030, 12, 31)), a_rule("two", "vhs", valid_from=date(2031, 1, 1))
-    )
+HANDED_OVER = an_agreement(
+    a_rule("one", "awo", valid_from=date(2030, 1, 1), valid_to=date(2030, 12, 31)),
+    a_rule("two", "vhs", valid_from=date(2031, 1, 1), valid_to=date(2031, 12, 31)),
+)
 
-    assert changes(agreement, agreement) == [("debt", "vhs", "awo")]
+
+def of_debt(old: Agreement, new: Agreement) -> list[tuple[str, str, str]]:
+    return [change for change in changes(old, new) if change[0].startswith("debt")]
+
+
+def test_rules_with_terms_of_their_own_are_compared_day_by_day() -> None:
+    steady = an_agreement(a_rule("any", "awo"))
+
+    assert changes(HANDED_OVER, HANDED_OVER) == []
+    assert changes(steady, HANDED_OVER) == [("debt; 2031-01-01 to 2031-12-31", "awo", "vhs")]
+    assert changes(HANDED_OVER, steady) == [("debt; 2031-01-01 to 2031-12-31", "vhs", "awo")]
+
+
+def test_days_outside_the_old_term_are_compared_with_its_nearest_day() -> None:
+    earlier = an_agreement(a_rule("any", "awo"), valid_from=date(2029, 1, 1), valid_to=date(2029, 12, 31))
+    later = {"version": "2032-01-01", "valid_from": date(2032, 1, 1), "valid_to": date(2033, 12, 31)}
+    returning = (a_rule("any", "vhs", valid_to=date(2032, 6, 30)), a_rule("back", "awo", valid_from=date(2032, 7, 1)))
+
+    assert of_debt(HANDED_OVER, earlier) == []
+    assert of_debt(HANDED_OVER, an_agreement(a_rule("any", "vhs"), **later)) == []
+    assert of_debt(HANDED_OVER, an_agreement(*returning, **later)) == [("debt; 2032-07-01 to 2033-12-31", "vhs", "awo")]
+
+
+def test_a_term_that_begins_within_the_old_is_compared_with_the_same_days() -> None:
+    sooner = an_agreement(a_rule("any", "awo"), version="2030-07-01", valid_from=date(2030, 7, 1))
+
+    assert of_debt(HANDED_OVER, sooner) == [("debt; 2031-01-01 to 2031-12-31", "vhs", "awo")]
 
 
 def test_july_2017_moved_schooling_of_the_young_to_the_diakonie() -> None:

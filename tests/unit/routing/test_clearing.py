@@ -1,5 +1,6 @@
 """What the office may do with its tasks, and what is refused."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -19,6 +20,7 @@ from routing_builders import (
 from services.routing.domain import clearing
 from services.routing.domain.case import Referral, RoutedCase
 from services.routing.domain.clearing import Assignment, Claim, Closing, Doing
+from services.routing.domain.decisions import withdraw
 from services.routing.domain.replies import accept, ask_back, decline
 from services.routing.domain.situation import Room, Situation
 from shared.contracts.base import PartnerId, derived_id, new_id
@@ -35,8 +37,9 @@ from shared.contracts.codes import (
     LegalBasisKind,
     ReferralState,
     UnplacedReason,
+    WithdrawalReason,
 )
-from shared.contracts.intake import LegalBasis
+from shared.contracts.intake import CaseWithdrawn, LegalBasis
 from shared.contracts.partners import Reply, ReplyAccepted, ReplyClarificationRequested, ReplyDeclined
 from shared.contracts.routing import (
     CaseProgressed,
@@ -87,7 +90,7 @@ def because(reason: ClosingReason) -> Closing:
 def test_whoever_claims_a_task_has_it_and_nobody_is_told() -> None:
     decision = doing(clearing.claim, Claim(), a_task())
 
-    assert first_of(decision).claimed_by == "office-1"
+    assert (first_of(decision).claimed_by, first_of(decision).claimed_at) == ("office-1", NOW)
     assert decision.events == ()
 
 
@@ -116,7 +119,7 @@ def test_only_its_claimant_gives_a_task_back() -> None:
 
     assert refusal(doing(clearing.release, None, case, by="office-2"))["refused"] == "claimed"
     released = doing(clearing.release, None, case)
-    assert first_of(released).claimed_by is None
+    assert (first_of(released).claimed_by, first_of(released).claimed_at) == (None, None)
     assert doing(clearing.release, None, state_after(released)) == Decision()
 
 
@@ -133,12 +136,26 @@ def test_an_assigned_task_is_offered_by_the_office() -> None:
     assert len(events_of(decision, CaseProgressed)) == 1
 
 
-def test_the_same_assignment_again_changes_nothing_also_after_it_was_accepted() -> None:
-    case = state_after(doing(clearing.assign, to("awo"), claimed(a_task())))
-    assert doing(clearing.assign, to("awo"), case) == Decision()
-
+def accepted(case: RoutedCase) -> RoutedCase:
     reply = ReplyAccepted(referral_id=case.referrals[0].id)
-    case = state_after(accept(SEEN, received(reply, by="awo"), case, NOW))
+    return state_after(accept(SEEN, received(reply, by="awo"), case, NOW))
+
+
+def turned_down(case: RoutedCase) -> RoutedCase:
+    reply = ReplyDeclined(referral_id=case.referrals[0].id, reason=DeclineReason.CAPACITY)
+    return state_after(decline(SEEN, received(reply, by="awo"), case, NOW))
+
+
+def taken_back(case: RoutedCase) -> RoutedCase:
+    withdrawal = CaseWithdrawn(case_id=case.id, reason=WithdrawalReason.BY_PERSON)
+    return state_after(withdraw(SEEN, received(withdrawal), case, NOW))
+
+
+@pytest.mark.parametrize("since", [lambda case: case, accepted, turned_down, taken_back])
+def test_the_same_assignment_again_changes_nothing_whatever_happened_since(
+    since: Callable[[RoutedCase], RoutedCase],
+) -> None:
+    case = since(state_after(doing(clearing.assign, to("awo"), claimed(a_task()))))
 
     assert doing(clearing.assign, to("awo"), case) == Decision()
     assert refusal(doing(clearing.assign, to("caritas"), case))["refused"] == "wrong-state"

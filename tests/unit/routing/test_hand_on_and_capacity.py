@@ -26,6 +26,8 @@ from shared.contracts.routing import CoverageGapFound, ReferralInformed, Referra
 from shared.pipeline.decisions import Decision
 
 SERVED = ("referral.accepted", "service.started")
+ONLY_AWO = LegalBasis(kind=LegalBasisKind.CONSENT, partners=("awo",))
+AVAILABLE, FULL = Room(CapacityStatus.AVAILABLE), Room(CapacityStatus.NONE)
 
 
 def refusal(decision: Decision[Any]) -> RejectionReason:
@@ -152,12 +154,23 @@ def test_who_has_a_waiting_list_is_asked_after_the_free_and_the_shortest_first()
 
 
 def test_a_limited_offer_is_counted_within_a_batch() -> None:
-    none = Room(CapacityStatus.NONE, report="none")
     two = Room(CapacityStatus.LIMITED, places=2, report="two")
 
-    found = asked(rooms(awo=two, caritas=none, diakonie=none), Concern.JOB_SEARCH, turns=4)
+    found = asked(rooms(awo=two, caritas=FULL, diakonie=FULL), Concern.JOB_SEARCH, turns=4)
 
     assert found == ["awo", "awo", UnplacedReason.NO_CAPACITY, UnplacedReason.NO_CAPACITY]
+
+
+def test_a_reopened_service_takes_a_place_again() -> None:
+    life = Living(Concern.DEBT)
+    life.replies(*SERVED, "referral.completed")
+    limited = Room(CapacityStatus.LIMITED, places=1, report="one")
+    life.situation = Situation(TERMS, {("schuldnerberatung", Concern.DEBT): limited})
+
+    life.reply("referral.reopened")
+
+    assert life.case.taken == (("one", life.last.id),)
+    assert asked(life.situation, Concern.DEBT, turns=1) == [UnplacedReason.NO_CAPACITY]
 
 
 def test_who_has_to_report_takes_nothing_without_a_report() -> None:
@@ -222,6 +235,42 @@ def test_only_a_shortcoming_of_the_agreement_is_a_gap(
 
     assert [told.reason for told in events_of(life.decision, ReferralUnplaced)] == [reason]
     assert [gap.reason for gap in events_of(life.decision, CoverageGapFound)] == [reason] * is_gap
+
+
+@pytest.mark.parametrize(
+    ("facts", "diakonie", "reason", "is_gap"),
+    [
+        ({"excluded_partners": ("diakonie",)}, AVAILABLE, UnplacedReason.EXCLUDED_BY_WISH, False),
+        ({"legal_basis": ONLY_AWO}, AVAILABLE, UnplacedReason.NO_LEGAL_BASIS, False),
+        ({}, FULL, UnplacedReason.NO_CAPACITY, True),
+    ],
+)
+def test_the_reason_is_what_stands_against_those_that_did_not_refuse(
+    facts: dict[str, Any], diakonie: Room, reason: UnplacedReason, is_gap: bool
+) -> None:
+    life = Living(Concern.CHILDCARE, **{"preferred_partners": ("awo",), **facts})
+    life.situation = Situation(TERMS, {("diakonie", Concern.CHILDCARE): diakonie})
+
+    life.reply("referral.declined")
+
+    assert [told.reason for told in events_of(life.decision, ReferralUnplaced)] == [reason]
+    assert [gap.reason for gap in events_of(life.decision, CoverageGapFound)] == [reason] * is_gap
+
+
+def test_a_wish_beside_a_full_partner_is_no_gap() -> None:
+    found = asked(rooms(awo=FULL, caritas=FULL), Concern.JOB_SEARCH, 1, excluded_partners=("diakonie",))
+
+    assert found == [UnplacedReason.EXCLUDED_BY_WISH]
+
+
+def test_a_wish_against_who_refused_before_changes_nothing() -> None:
+    life = Living(Concern.DEBT)
+    life.reply("referral.declined")
+    task = life.last
+
+    life.amend(excluded_partners=("schuldnerberatung",))
+
+    assert (life.last, task.unplaced) == (task, UnplacedReason.ALL_ASKED)
 
 
 @pytest.mark.parametrize("end", ["referral.completed", "referral.failed"])

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
-from life_builders import ANOTHER, REPLIES, Living, end_of
+from life_builders import ANOTHER, Living, end_of
+from lifecycle.arrivals import REPLIES, a_reply, decided, received
 from lifecycle.table import EVENT_OF, OF_THE_HOUSE, OPEN, TABLE
-from routing_builders import a_concern, received
+from routing_builders import a_concern
 
 from services.routing.domain.assigning import assigned
 from services.routing.domain.lifecycle import LIFE, IllegalTransitionError, Transition
@@ -319,9 +320,8 @@ def test_the_seven_reasons_of_design_are_the_reasons() -> None:
 
 @pytest.mark.parametrize("event", sorted(REPLIES))
 def test_a_reply_to_a_case_nobody_knows_is_unknown(event: str) -> None:
-    decide, kind, fields = REPLIES[event]
     life = Living(Concern.DEBT)
 
-    decision = decide(life.situation, received(kind(referral_id=life.last.id, **fields), by="awo"), None, life.now)
+    decision = decided(life.situation, received(a_reply(event, life.last.id), by="awo"), None, life.now)
 
     assert [e.reason for e in decision.events if isinstance(e, ReplyRejected)] == [RejectionReason.UNKNOWN_REFERRAL]

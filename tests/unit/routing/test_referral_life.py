@@ -1,7 +1,7 @@
 """What replies, appointments, amendments and withdrawals do to the referrals of a case."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -19,7 +19,7 @@ from routing_builders import (
     state_after,
 )
 
-from services.routing.domain.case import Referral, RoutedCase
+from services.routing.domain.case import KEPT, Referral, RoutedCase
 from services.routing.domain.decisions import amend, schedule, unschedule, withdraw
 from services.routing.domain.replies import accept, decline
 from shared.contracts.base import derived_id
@@ -344,10 +344,14 @@ def test_a_partner_gives_back_what_the_legal_basis_no_longer_covers() -> None:
     assert referral_of(state_after(decision), "schuldnerberatung").state is ReferralState.OFFERED
 
 
-def test_an_amendment_of_an_unknown_case_places_it() -> None:
-    event = CaseAmended(**dict(a_case(Concern.DEBT)))
+@pytest.mark.parametrize(("since", "asked"), [(timedelta(), {"schuldnerberatung"}), (KEPT, set())])
+def test_an_amendment_of_an_unknown_case_places_it_unless_it_was_forgotten(since: timedelta, asked: set[str]) -> None:
+    case = a_case(Concern.DEBT)
 
-    assert partners_asked(amend(SEEN, received(event), None, NOW)) == {"schuldnerberatung"}
+    decision = amend(SEEN, received(CaseAmended(**dict(case))), None, case.received_at + since)
+
+    assert partners_asked(decision) == asked
+    assert changes_nothing(decision) is not bool(asked)
 
 
 def test_a_partner_that_loses_some_of_its_concerns_is_told_which_remain() -> None:

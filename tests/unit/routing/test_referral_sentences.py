@@ -75,8 +75,8 @@ def test_what_the_agreement_gives_the_office_is_the_offices() -> None:
 def test_who_could_not_be_asked_is_said_with_the_reason() -> None:
     case = a_routed_case(Concern.CHILDCARE, excluded_partners=("awo",))
     assert said(case) == (
-        "Für die Kinderbetreuung konnte niemand angefragt werden, weil die Person nicht an die zuständigen Partner "
-        "vermittelt werden möchte; die Anfrage liegt beim Integrationsbüro."
+        "Für die Kinderbetreuung konnte niemand angefragt werden, weil die Person nicht an die Partner vermittelt "
+        "werden möchte, die noch in Frage kämen; die Anfrage liegt beim Integrationsbüro."
     )
     case = a_routed_case(Concern.GERMAN_COURSE, received_at=MARCH_2017.replace(year=2012))
     assert said(case) == (

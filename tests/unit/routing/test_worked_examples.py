@@ -15,7 +15,5 @@ def test_the_guide_shows_each_path_as_it_is_decided() -> None:
 
 def test_no_path_ends_in_two_pairs_of_hands() -> None:
     for title, walked in PATHS:
-        case = walked().case
-        assert case is not None
-        in_hand = [concern for referral in case.open_referrals for concern in referral.concerns]
+        in_hand = [concern for referral in walked().case.open_referrals for concern in referral.concerns]
         assert len(in_hand) == len(set(in_hand)), title

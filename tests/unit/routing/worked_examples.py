@@ -1,24 +1,20 @@
 """The worked examples of docs/agreement.md: each path of a referral, walked by the real decisions."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
-from routing_builders import AGREEMENTS, AUGUST_2017, MARCH_2017, PERSON, a_case, a_concern, case_number, received
+from life_builders import Living
+from routing_builders import AGREEMENTS, AUGUST_2017, MARCH_2017, a_concern, case_number
 
-from services.routing.domain import clearing, decisions, replies
-from services.routing.domain.case import Referral, RoutedCase
-from services.routing.domain.situation import Room, Situation
-from services.routing.domain.ticking import tick
+from services.routing.domain import clearing
+from services.routing.domain.case import RoutedCase
+from services.routing.domain.situation import Room
 from shared.contracts import BY_EVENT, Event
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
     AgeBand,
-    AppointmentMode,
     AssignmentReason,
-    CancellationReason,
     CapacityStatus,
     ClarificationTopic,
     ClosingReason,
@@ -30,113 +26,48 @@ from shared.contracts.codes import (
     ServiceOutcome,
     WithdrawalReason,
 )
-from shared.contracts.intake import CaseOpened, CaseWithdrawn, LegalBasis
-from shared.contracts.partners import (
-    Reply,
-    ReplyAccepted,
-    ReplyClarificationAnswered,
-    ReplyClarificationRequested,
-    ReplyCompleted,
-    ReplyDeclined,
-    ReplyFailed,
-    ReplyHandedOn,
-    ReplyPaused,
-    ReplyReopened,
-    ReplyResumed,
-    ReplyStarted,
-)
+from shared.contracts.intake import CaseWithdrawn, LegalBasis
 from shared.contracts.routing import CaseProgressed, PartnerEvent
-from shared.contracts.scheduling import (
-    AppointmentBooked,
-    AppointmentEvent,
-    AppointmentMissed,
-    AppointmentRescheduled,
-)
+from shared.contracts.scheduling import AppointmentEvent
 from shared.days import local_day
 from shared.pipeline.decisions import Decision
 
 HEADS: Final = "| day | what happens | routing tells | where the referrals stand |\n| --- | --- | --- | --- |"
-_SCHEDULED: Final[dict[type[AppointmentEvent], Callable[..., Decision[RoutedCase]]]] = {
-    AppointmentBooked: decisions.schedule,
-    AppointmentRescheduled: decisions.reschedule,
-    AppointmentMissed: decisions.unschedule,
-}
-_DECIDES: Final[dict[type[Reply], Callable[..., Decision[RoutedCase]]]] = {
-    ReplyAccepted: replies.accept,
-    ReplyDeclined: replies.decline,
-    ReplyClarificationRequested: replies.ask_back,
-    ReplyClarificationAnswered: replies.answer,
-    ReplyStarted: replies.start,
-    ReplyPaused: replies.pause,
-    ReplyResumed: replies.resume,
-    ReplyHandedOn: replies.hand_on,
-    ReplyCompleted: replies.complete,
-    ReplyFailed: replies.fail,
-    ReplyReopened: replies.reopen,
-}
 
 
-@dataclass
-class Walk:
-    """One case on its way; every step adds a line."""
+class Walk(Living):
+    """A case of 2017 on its way; every step adds a line."""
 
-    now: datetime = AUGUST_2017
-    case: RoutedCase | None = None
-    lines: list[str] = field(default_factory=list)
-    seen: Situation = field(default_factory=lambda: Situation(AGREEMENTS))
+    def __init__(self, *codes: Concern, now: datetime = AUGUST_2017, **facts: Any) -> None:
+        super().__init__(*codes, terms=AGREEMENTS, now=now, **{"received_at": now, "languages": ("ar",), **facts})
+        codes = tuple(concern.code for concern in self.case.facts.concerns)
+        self.lines = [self._line(f"a case with {', '.join(codes)}")]
 
-    def opens(self, facts: CaseOpened) -> None:
-        codes = ", ".join(concern.code for concern in facts.concerns)
-        self._step(f"a case with {codes}", partial(decisions.route, self.seen, received(facts)))
+    def arrives(self, event: Event, *, by: str | None = None, time: datetime | None = None) -> Decision[RoutedCase]:
+        decision = super().arrives(event, by=by, time=time)
+        self.lines.append(self._line(_happened(event, by)))
+        return decision
 
-    def says(self, partner: str, reply: type[Reply], days: int = 0, **said: Any) -> None:
+    def says(self, partner: str, reply: str, days: int = 0, **said: Any) -> None:
         """The partner writes about its newest referral."""
         self.now += timedelta(days=days)
-        event = reply(referral_id=self._of(partner).id, **said)
-        codes = "".join(f", {value}" for name, value in event if name != "referral_id" and value is not None)
-        arrived = received(event, by=partner, cause=str(len(self.lines)))
-        self._step(f"{partner}: `{_kind(reply)}`{codes}", partial(_DECIDES[reply], self.seen, arrived))
+        self.reply(reply, referral=next(r for r in reversed(self.case.referrals) if r.partner_id == partner), **said)
+
+    def schedules(self, event: str, days: int = 0) -> None:
+        """Scheduling tells something about the appointment of the newest referral."""
+        self.now += timedelta(days=days)
+        self.appointment(event)
 
     def waits(self) -> None:
         """Nobody does anything until the next clock is due."""
-        assert self.case is not None
         assert self.case.next_due is not None
-        self.now = self.case.next_due
-        self._step("a term is over", partial(tick, self.seen, derived_id(str(len(self.lines)))))
-
-    def schedules(self, partner: str, event: type[AppointmentEvent] = AppointmentBooked, days: int = 0) -> None:
-        """Scheduling tells something about the appointment of the partner's newest referral."""
-        self.now += timedelta(days=days)
-        referral, case = self._of(partner), self.case
-        assert case is not None
-        slot: dict[str, Any] = {
-            "starts_at": self.now + timedelta(days=7),
-            "minutes": 30,
-            "place": "integrationsbuero",
-            "mode": AppointmentMode.ON_SITE,
-            "languages": ("ar",),
-            "reason": CancellationReason.WITHDRAWN,
-            "replaces": referral.booking.appointment_id if referral.booking else None,
-        }
-        appointment = derived_id("appointment", str(len(self.lines)))
-        told = event(
-            case_id=case.id,
-            referral_id=referral.id,
-            partner_id=partner,
-            appointment_id=referral.booking.appointment_id
-            if event is AppointmentMissed and referral.booking
-            else appointment,
-            person_id=PERSON,
-            **{name: value for name, value in slot.items() if name in event.model_fields},
-        )
-        self._step(f"scheduling: `{_kind(event)}`", partial(_SCHEDULED[event], self.seen, received(told)))
+        self.tick(self.case.next_due)
+        self.lines.append(self._line("a term is over"))
 
     def clears(self, do: Any, said: Any, what: str) -> None:
         """The office works on its newest task."""
-        assert self.case is not None
-        task = self.case.referrals[-1].id
-        cause = derived_id("office", str(len(self.lines)))
-        self._step(f"the office {what}", partial(do, said, task, self.seen, "fd-1", cause))
+        self.made(do(said, self.last.id, self.situation, "fd-1", self.cause(), self.case, self.now))
+        self.lines.append(self._line(f"the office {what}"))
 
     def assigns(self, partner: str, reason: AssignmentReason) -> None:
         """Somebody of the office takes the newest task on and asks a partner."""
@@ -144,22 +75,19 @@ class Walk:
         said = clearing.Assignment(partner_id=partner, reason=reason)
         self.clears(clearing.assign, said, f"asks {partner}, {reason}")
 
-    def is_taken_back(self, reason: WithdrawalReason) -> None:
-        assert self.case is not None
-        event = CaseWithdrawn(case_id=self.case.id, reason=reason)
-        self._step(f"intake: `case.withdrawn`, {reason}", partial(decisions.withdraw, self.seen, received(event)))
-
-    def _of(self, partner: str) -> Referral:
-        assert self.case is not None
-        return next(referral for referral in reversed(self.case.referrals) if referral.partner_id == partner)
-
-    def _step(self, what: str, decide: Callable[..., Decision[RoutedCase]]) -> None:
-        decision = decide(self.case, self.now)
-        self.case = decision.state or self.case
-        assert self.case is not None
-        told = ", ".join(_told(event) for event in decision.events if not isinstance(event, CaseProgressed))
+    def _line(self, what: str) -> str:
+        told = ", ".join(_told(event) for event in self.decision.events if not isinstance(event, CaseProgressed))
         stands = ", ".join(f"{r.partner_id or 'office'} {r.state}" for r in self.case.referrals)
-        self.lines.append(f"| {local_day(self.now):%-d %b} | {what} | {told} | {stands}; case {self.case.state} |")
+        return f"| {local_day(self.now):%-d %b} | {what} | {told} | {stands}; case {self.case.state} |"
+
+
+def _happened(event: Event, by: str | None) -> str:
+    if isinstance(event, CaseWithdrawn):
+        return f"intake: `{_kind(type(event))}`, {event.reason}"
+    if isinstance(event, AppointmentEvent):
+        return f"scheduling: `{_kind(type(event))}`"
+    codes = "".join(f", {value}" for name, value in event if name != "referral_id" and value is not None)
+    return f"{by}: `{_kind(type(event))}`{codes}"
 
 
 def _kind(event: type[Event]) -> str:
@@ -174,29 +102,28 @@ def _told(event: Event) -> str:
 
 
 def served() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017))
-    walk.says("schuldnerberatung", ReplyAccepted, days=1)
-    walk.schedules("schuldnerberatung")
-    walk.says("schuldnerberatung", ReplyStarted, days=7)
-    walk.says("schuldnerberatung", ReplyPaused, reason=PauseReason.WAITING_FOR_AUTHORITY, review_on=date(2017, 9, 6))
+    walk = Walk(Concern.DEBT)
+    walk.says("schuldnerberatung", "referral.accepted", days=1)
+    walk.schedules("booked")
+    walk.says("schuldnerberatung", "service.started", days=7)
+    walk.says(
+        "schuldnerberatung", "service.paused", reason=PauseReason.WAITING_FOR_AUTHORITY, review_on=date(2017, 9, 6)
+    )
     walk.waits()
-    walk.says("schuldnerberatung", ReplyResumed, days=1)
-    walk.says("schuldnerberatung", ReplyCompleted, days=14, outcome=ServiceOutcome.HELPED)
-    walk.says("schuldnerberatung", ReplyReopened, days=30)
+    walk.says("schuldnerberatung", "service.resumed", days=1)
+    walk.says("schuldnerberatung", "referral.completed", days=14, outcome=ServiceOutcome.HELPED)
+    walk.says("schuldnerberatung", "referral.reopened", days=30)
     return walk
 
 
 def declined() -> Walk:
-    walk = Walk(MARCH_2017)
-    walk.opens(a_case(Concern.GENERAL, case_id=case_number(7)))
-    walk.says("caritas", ReplyDeclined, days=1, reason=DeclineReason.CAPACITY)
+    walk = Walk(Concern.GENERAL, now=MARCH_2017, case_id=case_number(7))
+    walk.says("caritas", "referral.declined", days=1, reason=DeclineReason.CAPACITY)
     return walk
 
 
 def overdue() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.JOB_SEARCH, received_at=AUGUST_2017))
+    walk = Walk(Concern.JOB_SEARCH)
     walk.waits()
     walk.waits()
     walk.assigns("caritas", AssignmentReason.AGREED_BY_PHONE)
@@ -204,82 +131,70 @@ def overdue() -> Walk:
 
 
 def asked_back() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017))
-    walk.says("schuldnerberatung", ReplyClarificationRequested, days=2, topic=ClarificationTopic.DOCUMENTS)
-    walk.says("schuldnerberatung", ReplyClarificationAnswered, days=5)
+    walk = Walk(Concern.DEBT)
+    walk.says("schuldnerberatung", "clarification.requested", days=2, topic=ClarificationTopic.DOCUMENTS)
+    walk.says("schuldnerberatung", "clarification.answered", days=5)
     return walk
 
 
 def handed_on() -> Walk:
-    walk = Walk(MARCH_2017)
-    walk.opens(a_case(Concern.GENERAL, case_id=case_number(1)))
-    walk.says("caritas", ReplyAccepted, days=1)
-    walk.says("caritas", ReplyHandedOn, days=3, reason=HandOnReason.CHANGED_NEED, to="diakonie")
+    walk = Walk(Concern.GENERAL, now=MARCH_2017, case_id=case_number(1))
+    walk.says("caritas", "referral.accepted", days=1)
+    walk.says("caritas", "referral.handed_on", days=3, reason=HandOnReason.CHANGED_NEED, to="diakonie")
     return walk
 
 
 def household() -> Walk:
     care = a_concern(Concern.CHILDCARE)
     course = a_concern(Concern.INTEGRATION_COURSE).model_copy(update={"after": (care.concern_id,)})
-    walk = Walk()
-    walk.opens(a_case(received_at=AUGUST_2017, concerns=(care, course)))
-    walk.says("awo", ReplyAccepted, days=1)
-    walk.says("awo", ReplyStarted, days=1)
-    walk.says("awo", ReplyCompleted, days=20, outcome=ServiceOutcome.HELPED)
+    walk = Walk(concerns=(care, course))
+    walk.says("awo", "referral.accepted", days=1)
+    walk.says("awo", "service.started", days=1)
+    walk.says("awo", "referral.completed", days=20, outcome=ServiceOutcome.HELPED)
     return walk
 
 
 def left_to_the_office() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.HOUSING_SEARCH, age=AgeBand.UNKNOWN, received_at=AUGUST_2017))
+    walk = Walk(Concern.HOUSING_SEARCH, age=AgeBand.UNKNOWN)
     walk.assigns("awo", AssignmentReason.AGE_CLARIFIED)
     return walk
 
 
 def without_a_legal_basis() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017, legal_basis=LegalBasis(kind="none")))
-    return walk
+    return Walk(Concern.DEBT, legal_basis=LegalBasis(kind="none"))
 
 
 def informed() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.SELF_HELP, received_at=AUGUST_2017))
-    return walk
+    return Walk(Concern.SELF_HELP)
 
 
 def withdrawn() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.DEBT, Concern.GERMAN_COURSE, received_at=AUGUST_2017))
-    walk.says("vhs", ReplyAccepted, days=1)
-    walk.is_taken_back(WithdrawalReason.BY_PERSON)
+    walk = Walk(Concern.DEBT, Concern.GERMAN_COURSE)
+    walk.says("vhs", "referral.accepted", days=1)
+    walk.withdraw(WithdrawalReason.BY_PERSON)
     return walk
 
 
 def missed() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017))
-    walk.says("schuldnerberatung", ReplyAccepted, days=1)
-    walk.schedules("schuldnerberatung")
-    walk.schedules("schuldnerberatung", AppointmentRescheduled, days=1)
-    walk.schedules("schuldnerberatung", AppointmentMissed, days=7)
-    walk.says("schuldnerberatung", ReplyStarted, days=1)
-    walk.says("schuldnerberatung", ReplyFailed, days=7, reason=FailureReason.UNREACHABLE)
+    walk = Walk(Concern.DEBT)
+    walk.says("schuldnerberatung", "referral.accepted", days=1)
+    walk.schedules("booked")
+    walk.schedules("rescheduled", days=1)
+    walk.schedules("missed", days=7)
+    walk.says("schuldnerberatung", "service.started", days=1)
+    walk.says("schuldnerberatung", "referral.failed", days=7, reason=FailureReason.UNREACHABLE)
     return walk
 
 
 def unanswered() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017))
-    walk.says("schuldnerberatung", ReplyClarificationRequested, days=2, topic=ClarificationTopic.CONTACT)
+    walk = Walk(Concern.DEBT)
+    walk.says("schuldnerberatung", "clarification.requested", days=2, topic=ClarificationTopic.CONTACT)
     walk.waits()
     return walk
 
 
 def closed_unmet() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017, excluded_partners=("schuldnerberatung",)))
+    walk = Walk(Concern.DEBT, excluded_partners=("schuldnerberatung",))
     walk.clears(clearing.claim, clearing.Claim(), "claims the task")
     said = clearing.Closing(reason=ClosingReason.NO_OFFER)
     walk.clears(clearing.close, said, f"closes it, {said.reason}")
@@ -288,16 +203,13 @@ def closed_unmet() -> Walk:
 
 def full() -> Walk:
     nothing = Room(CapacityStatus.NONE, report=derived_id("report"))
-    seen = Situation(AGREEMENTS, {("caritas", Concern.GENERAL): nothing, ("vhs", Concern.GERMAN_COURSE): nothing})
-    walk = Walk(MARCH_2017, seen=seen)
-    walk.opens(a_case(Concern.GENERAL, Concern.GERMAN_COURSE, case_id=case_number(1)))
-    return walk
+    rooms = {("caritas", Concern.GENERAL): nothing, ("vhs", Concern.GERMAN_COURSE): nothing}
+    return Walk(Concern.GENERAL, Concern.GERMAN_COURSE, rooms=rooms, now=MARCH_2017, case_id=case_number(1))
 
 
 def cancelled() -> Walk:
-    walk = Walk()
-    walk.opens(a_case(Concern.DEBT, received_at=AUGUST_2017))
-    walk.is_taken_back(WithdrawalReason.BY_SENDER)
+    walk = Walk(Concern.DEBT)
+    walk.withdraw(WithdrawalReason.BY_SENDER)
     return walk
 
 

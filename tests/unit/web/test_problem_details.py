@@ -133,7 +133,7 @@ async def test_a_parameter_is_named(client: httpx.AsyncClient) -> None:
 async def test_a_body_that_announces_too_much_is_refused(client: httpx.AsyncClient) -> None:
     problem = problem_in(await client.post("/notes", content=b" " * 2_000_000), 413)
 
-    assert problem["errors"] == [{"pointer": "", "detail": "at most 262144 bytes"}]
+    assert problem["errors"] == [{"pointer": "", "detail": "at most 262144 bytes, not 2000000"}]
 
 
 async def test_a_body_that_does_not_announce_its_size_is_counted(client: httpx.AsyncClient) -> None:

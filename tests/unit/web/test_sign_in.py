@@ -87,7 +87,7 @@ async def test_other_asymmetric_signatures_count_as_well(key: Any) -> None:
     ("given", "why"),
     [
         (token(exp=in_seconds(-LEEWAY_SECONDS - 1)), "has expired"),
-        (token(nbf=in_seconds(LEEWAY_SECONDS + 5)), "claim nbf"),
+        (token(nbf=in_seconds(LEEWAY_SECONDS + 600)), "claim nbf"),
         (token(aud="another"), "claim aud"),
         (token(aud=["another"]), "claim aud"),
         (token(iss="http://127.0.0.1:9/"), "claim iss"),

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from services.routing.agreement_files import load_agreements
+from wegweiser.activation import AgreementRefusedError
 from wegweiser.cli import app
+from wegweiser.doors import RefusedError
 from wegweiser.settings import AGREEMENTS
 
 ROOT = AGREEMENTS.parents[1]
@@ -90,6 +93,37 @@ def test_a_file_that_is_no_agreement_is_named_in_one_line(tmp_path: Path) -> Non
 
     assert (code, said.count("\n")) == (1, 1)
     assert said.startswith("2017-07-01.toml: rules[2].age: Extra inputs are not permitted")
+
+
+@pytest.mark.parametrize("command", ["check", "activate"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('["vhs-haus"]', '["vhs-house"]'), "error: partners: vhs: places: not in places.toml: vhs-house\n"),
+        (('sheet = "self-help"', 'sheet = "help"'), "error: rules: self-help: sheet: not in sheets.toml: help\n"),
+    ],
+)
+def test_a_place_or_sheet_that_is_not_listed_is_an_error(
+    tmp_path: Path, command: str, change: tuple[str, str], said: str
+) -> None:
+    code, told = run(command, str(a_file(tmp_path, change)))
+
+    assert code == 1
+    assert told.count(said) == 1
+
+
+def test_a_refusal_names_each_finding_once() -> None:
+    [term, *_] = load_agreements(AGREEMENTS)
+    finding = {"severity": "error", "where": "rules: one", "what": "the id is used twice"}
+    unsound = RefusedError(422, "routing: rules: one: the id is used twice", {"findings": [finding]})
+    large = RefusedError(413, "routing: Too large.", {"errors": [{"pointer": "", "detail": "at most 2 bytes, not 3"}]})
+    topics = RefusedError(409, "routing: The partners' topics are missing: a, b", {"topics": ["a", "b"]})
+
+    assert [str(AgreementRefusedError(term, error)) for error in (unsound, large, topics)] == [
+        "the agreement 2017-01-09 is refused by routing:\n  error: rules: one: the id is used twice",
+        "the agreement 2017-01-09 is refused by routing: Too large.\n  at most 2 bytes, not 3",
+        "the agreement 2017-01-09 is refused by routing: The partners' topics are missing: a, b",
+    ]
 
 
 def test_a_comparison_names_who_is_asked_before_and_after() -> None:
