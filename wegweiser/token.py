@@ -21,14 +21,9 @@ def token(
     and gives none this way."""
     of_whom = {"partner_id": partner, "subject": staff, "organisation": organisation}
     said = {name: value for name, value in of_whom.items() if value is not None}
-    asking = found(SignIn).credentials.asking(scope=role, minutes=str(minutes), **said)
+    credentials = found(SignIn).credentials
     try:
-        with httpx.Client() as issuer:
-            request = next(asking)
-            while True:
-                request = asking.send(issuer.send(request))
-    except StopIteration as given:
-        typer.echo(given.value["access_token"])
+        typer.echo(credentials.obtain(scope=role, minutes=str(minutes), **said))
     except NoTokenError as error:
         stop(str(error), code=1)
     except httpx.HTTPError as error:

@@ -45,6 +45,18 @@ class Credentials:
             raise NoTokenError("the issuer gave no token")
         return given
 
+    def obtain(self, **said: str) -> str:
+        """A token, asked for at once; raises `httpx.HTTPError`."""
+        asking = self.asking(**said)
+        with httpx.Client() as issuer:
+            request = next(asking)
+            while True:
+                try:
+                    request = asking.send(issuer.send(request))
+                except StopIteration as given:
+                    token: str = given.value["access_token"]
+                    return token
+
 
 class ClientCredentials(httpx.Auth):
     """Shows a token at each request; asks for one at the first, and again shortly before it ends or once refused."""
