@@ -119,7 +119,7 @@ class SignIn:
         try:
             header = jws.extract_compact(token.encode()).headers()
             kid, algorithm = header.get("kid"), header.get("alg")
-        except (JoseError, ValueError, AttributeError, RecursionError):
+        except (JoseError, ValueError, AttributeError):
             raise _refused("cannot be read") from None
         if algorithm not in ALGORITHMS or not isinstance(kid, str):
             raise _refused("is not signed as it has to be")
@@ -138,7 +138,7 @@ class SignIn:
             raise _refused("has expired") from None
         except ClaimError as error:
             raise _refused(f"does not count here, by its claim {error.claim}") from None
-        except (JoseError, ValueError, TypeError, RecursionError):
+        except (JoseError, ValueError, TypeError):
             raise _refused("is not signed as it has to be") from None
         return claims
 

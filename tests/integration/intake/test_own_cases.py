@@ -82,9 +82,10 @@ async def test_one_s_own_case_may_be_changed_and_noted_about(intake: Intake) -> 
 
 
 async def test_the_list_holds_one_s_own_cases(intake: Intake) -> None:
-    me, reference = signed(Role.SOCIAL_WORKER, sub=f"sw-{new_id()}"), a_reference()
+    staff_id, reference = f"sw-{new_id()}", a_reference()
+    me = signed(Role.SOCIAL_WORKER, sub=staff_id)
     mine = [(await sent(intake, me, referrer=None, source_reference=reference)).json()["case_id"]]
-    await sent(intake, {}, referrer={**MINE, "organisation": "Jugendamt"}, source_reference=reference)
+    await sent(intake, {}, referrer={"organisation": "Jugendamt", "staff_id": staff_id}, source_reference=reference)
 
     async def listed(**wanted: str) -> Any:
         answer = await intake.http.get("/v1/cases", params=wanted, headers=me)
