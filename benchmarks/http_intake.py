@@ -33,10 +33,10 @@ def measure(bench: Bench, services: Services) -> Sequence[Figure]:
     doors = {"intake": services.intake_url, _PEER: f"http://127.0.0.1:{port}"}
     rates: dict[str, list[float]] = defaultdict(list)
     for door, url in doors.items():
-        _post(bench, door, url, seconds=2)
+        _post(bench, door, url, services.token, seconds=2)
     for _ in bench.rounds:
         for door, url in doors.items():
-            rates[door].append(_post(bench, door, url, seconds=SECONDS))
+            rates[door].append(_post(bench, door, url, services.token, seconds=SECONDS))
     peer.finish()
     bench.drop(_PEER)
     services.stop()
@@ -48,25 +48,25 @@ def _generator() -> str:
     return "wrk" if shutil.which("wrk") else "own client"
 
 
-def _post(bench: Bench, database: str, url: str, *, seconds: int) -> float:
+def _post(bench: Bench, database: str, url: str, token: str, *, seconds: int) -> float:
     """Answers a second, none of them an error; raises where the store holds fewer new cases than were answered."""
     before = _cases(bench, database)
-    said = _by_wrk(url, seconds) if shutil.which("wrk") else _by_own_client(bench, url, seconds)
+    said = _by_wrk(url, token, seconds) if shutil.which("wrk") else _by_own_client(bench, url, token, seconds)
     stored = _cases(bench, database) - before
     if said["failed"] or stored < said["answers"]:
         raise TrialError(f"{database}: {said}, but {stored} cases stored")
     return said["answers"] / said["seconds"]
 
 
-def _by_wrk(url: str, seconds: int) -> dict[str, float]:
+def _by_wrk(url: str, token: str, seconds: int) -> dict[str, float]:
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT), url]
-    done = subprocess.run([*command, "--", name_of_trial()], capture_output=True, text=True, check=True)
+    done = subprocess.run([*command, "--", name_of_trial(), token], capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
-def _by_own_client(bench: Bench, url: str, seconds: int) -> dict[str, float]:
-    return bench.run("post_cases", url=url, seconds=seconds, connections=CONNECTIONS)
+def _by_own_client(bench: Bench, url: str, token: str, seconds: int) -> dict[str, float]:
+    return bench.run("post_cases", url=url, token=token, seconds=seconds, connections=CONNECTIONS)
 
 
 def _cases(bench: Bench, database: str) -> int:

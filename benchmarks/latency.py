@@ -33,7 +33,9 @@ def measure(bench: Bench, services: Services) -> Sequence[Figure]:
 def posted(bench: Bench, services: Services, *, per_second: int, seconds: int) -> list[float]:
     """Cases posted at this pace: the milliseconds from each `201` to its offer in the partner's queue."""
     reader = _reader(bench, f"^{REFERRALS.strip('^$')}$")
-    sent = bench.run("post_paced", url=services.intake_url, per_second=per_second, seconds=seconds)
+    sent = bench.run(
+        "post_paced", url=services.intake_url, token=services.token, per_second=per_second, seconds=seconds
+    )
     return _between(sent, reader)
 
 

@@ -1,4 +1,4 @@
--- wrk: a case a request, each with a source_reference of its own. First argument: what the references begin with.
+-- wrk: a case a request, each with a source_reference of its own. Arguments: what the references begin with, a token.
 local run, number = "", 0
 
 local body = [[{"source_reference": "%s-%d", "channel": "referral", "municipality": "Hattersheim am Main",
@@ -16,6 +16,7 @@ function init(args)
   run = args[1]
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
+  wrk.headers["Authorization"] = "Bearer " .. args[2]
 end
 
 function request()

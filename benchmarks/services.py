@@ -7,9 +7,12 @@ from typing import Final
 
 from benchmarks.harness import AGREEMENTS, Bench, partners
 from deploy.embedded.daemon import Home
+from deploy.embedded.issuer import AUDIENCE, COMMAND_LINE, Issuer
 from deploy.embedded.ports import free_ports
+from deploy.secrets import Secrets
 from services.routing.agreement_files import load_agreements
 from shared.topics import SERVICES
+from shared.web.roles import Role
 from wegweiser.activation import activate_all
 from wegweiser.children import ServiceProcess
 
@@ -41,7 +44,8 @@ class Services:
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.intake_url = f"http://127.0.0.1:{ports['intake']}"
         self._routing_url = f"http://127.0.0.1:{ports['routing']}"
-        self._token_file = bench.home / "service-token"
+        self._issuer = Issuer(Home(bench.home), port=free_ports(1)[0], secrets=Secrets(bench.home / "secrets"))
+        notify = self._issuer.credentials("notify")
         environment = {
             **bench.kafka.environment,
             "MONGO_URL": bench.mongo,
@@ -49,22 +53,34 @@ class Services:
             "MAIL_FROM": "integrationsbuero@example.org",
             "MAIL_TRANSPORT": "count",
             "RESOURCES_FILE": str(_resources(bench.home / "resources.toml", partners())),
-            "SERVICE_TOKEN_FILE": str(self._token_file),
+            "OIDC_ISSUER": notify.issuer,
+            "OIDC_AUDIENCE": AUDIENCE,
+            "OIDC_CLIENT_ID": notify.client_id,
+            "OIDC_CLIENT_SECRET": notify.client_secret,
             "LOG_FORMAT": "json",
         }
         home = Home(bench.home / "services")
-        self.processes = {name: Measured(name, home, port=ports[name], environment=environment) for name in SERVICES}
+        self.processes = {
+            name: Measured(name, home, port=ports[name], environment=lambda: environment) for name in SERVICES
+        }
 
     def start(self, names: Iterable[str] = SERVICES) -> dict[str, float]:
         """Start these one after the other; returns the seconds each took until it was ready."""
+        if not self._issuer.is_running:
+            self._issuer.start()
         seconds = {}
         for name in names:
             began = time.monotonic()
             self.processes[name].start()
             seconds[name] = time.monotonic() - began
             if name == "routing":
-                activate_all(load_agreements(AGREEMENTS), self._routing_url, self._token_file)
+                activate_all(load_agreements(AGREEMENTS), self._routing_url, self._issuer.credentials(COMMAND_LINE))
         return seconds
+
+    @property
+    def token(self) -> str:
+        """A token with which cases are sent; the issuer runs as long as a service does."""
+        return self._issuer.credentials(COMMAND_LINE).obtain(scope=Role.FRONT_DESK, minutes="600")
 
     def start_missing(self) -> None:
         """Start those that do not run."""
@@ -74,6 +90,7 @@ class Services:
         """Stop all, gently."""
         for process in self.processes.values():
             process.stop()
+        self._issuer.stop()
 
 
 def _resources(file: Path, partner_ids: Sequence[str]) -> Path:

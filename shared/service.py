@@ -11,7 +11,6 @@ from typing import Any, Generic, Protocol
 
 import structlog
 from fastapi import FastAPI
-from fastapi_offline import FastAPIOffline
 
 from shared import logs, mongo
 from shared.asyncapi import asyncapi
@@ -24,9 +23,11 @@ from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.reading import Subscription
 from shared.pipeline.rewinding import LooseEnds, Repetition
 from shared.settings import ServiceSettings
+from shared.web.documents import add_documents
 from shared.web.equipment import equip
 from shared.web.operators import operators_router
-from shared.web.service_token import read_or_create_token
+from shared.web.roles import require_roles
+from shared.web.sign_in import SignIn, Trust
 
 log = structlog.get_logger()
 
@@ -86,6 +87,7 @@ class Service(Generic[S]):
             repetitions,
             loose_ends,
         )
+        self.sign_in = SignIn(Trust(settings.oidc_issuer, settings.oidc_audience, settings.oidc_roles_claim))
         self._workers: list[Worker] = []
         self._started = False
 
@@ -100,18 +102,19 @@ class Service(Generic[S]):
         `other_limits` are the bytes that the body of a path may have where they are not the usual ones; None for any.
         """
         title = f"integrationsbuero {self.name}"
-        app = FastAPIOffline(title=title, lifespan=self._lifespan, redoc_url=None, redirect_slashes=False)
+        app = FastAPI(title=title, lifespan=self._lifespan, openapi_url=None, redirect_slashes=False)
         app.state.settings = self.settings
         app.state.service = self
-        equip(app, self._readiness, other_limits=other_limits)
-        app.include_router(operators_router(self.pipeline, self.database, self.settings.service_token_file))
-        app.add_api_route("/asyncapi.json", self._asyncapi, include_in_schema=False)
+        equip(app, self._readiness, self.sign_in, other_limits=other_limits)
+        app.include_router(operators_router(self.pipeline, self.database))
+        add_documents(app, self._asyncapi)
         return app
 
     @asynccontextmanager
-    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         logs.configure(self.name, self.settings.log_format)
-        read_or_create_token(self.settings.service_token_file)  # others may look for it before anybody asks us
+        require_roles(app)
+        await self.sign_in.start()
         starting = asyncio.create_task(self._start())
         try:
             yield
@@ -122,6 +125,7 @@ class Service(Generic[S]):
                 for worker in reversed(self._workers):
                     await worker.stop()
             await self.pipeline.stop()
+            await self.sign_in.stop()
             self._client.close()
             log.info("service_stopped")
 
@@ -143,4 +147,4 @@ class Service(Generic[S]):
         return asyncapi(self.name, self.receives, self.subscriptions)
 
     def _readiness(self) -> dict[str, bool]:
-        return {"started": self._started, **self.pipeline.readiness()}
+        return {"started": self._started, "sign_in": self.sign_in.is_ready, **self.pipeline.readiness()}

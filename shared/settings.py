@@ -1,16 +1,17 @@
 """Settings every service has; a service's own class extends this one. Read from the environment, frozen afterwards."""
 
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.kafka_access import KafkaAccess
+from shared.web.issuer_keys import require_trustworthy
 
 
 class ServiceSettings(KafkaAccess, BaseSettings):
-    """Where the backends are and where this service listens. Durations in seconds."""
+    """Where the backends are, where this service listens, and whose tokens count at its door: those that `oidc_issuer`
+    made out for `oidc_audience`, with the roles in `oidc_roles_claim`. Durations in seconds."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -18,7 +19,9 @@ class ServiceSettings(KafkaAccess, BaseSettings):
     host: str = "127.0.0.1"
     port: int
     log_format: Literal["json", "console", "auto"] = "auto"
-    service_token_file: Path = Path("var/service-token")
+    oidc_issuer: Annotated[str, AfterValidator(require_trustworthy)]
+    oidc_audience: str
+    oidc_roles_claim: str = "roles"
     batch_records: int = 500
 
 

@@ -1,10 +1,12 @@
 """What all tests share: one Kafka and one MongoDB for the whole run, started by the first test that asks for them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from signing import SETTINGS
 
 from deploy.backends import Backends
 from deploy.backends import backends as backends_from
@@ -12,6 +14,8 @@ from deploy.embedded.ports import free_ports
 from deploy.settings import BackendSettings
 
 pytest.register_assert_rewrite("backend_contract", "lifecycle")
+
+os.environ |= SETTINGS
 
 ROOT = Path(__file__).parents[1]
 

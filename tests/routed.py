@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -275,11 +274,9 @@ async def routed(backends: Backends, agreement: Agreement) -> AsyncIterator[Rout
         await admin.close()
 
 
-def an_instance(backends: Backends, folder: Path) -> Service[Any]:
-    """A routing that was not started; its token lies in `folder`."""
-    settings = RoutingSettings(
-        **dict(backends.kafka), mongo_url=backends.mongo, service_token_file=folder / "service-token"
-    )
+def an_instance(backends: Backends) -> Service[Any]:
+    """A routing that was not started."""
+    settings = RoutingSettings(**dict(backends.kafka), mongo_url=backends.mongo)
     service: Service[Any] = create_app(settings).state.service
     return service
 

@@ -1,10 +1,10 @@
 """Telling routing which agreements count: what `wegweiser agreement activate` and every platform of ours do."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from deploy.errors import DeployError
 from services.routing.domain.agreement import Agreement
+from shared.web.client_credentials import Credentials
 from wegweiser.doors import Door, RefusedError, door_of
 
 
@@ -31,7 +31,7 @@ def activate(door: Door, agreements: Iterable[Agreement]) -> Iterator[tuple[Agre
         yield agreement, answer["is_new"]
 
 
-def activate_all(agreements: Iterable[Agreement], routing_url: str, token_file: Path) -> list[str]:
+def activate_all(agreements: Iterable[Agreement], routing_url: str, credentials: Credentials) -> list[str]:
     """Activate them and return the versions that were not active; raises as `activate` does."""
-    with door_of("routing", routing_url, token_file) as door:
+    with door_of("routing", routing_url, credentials) as door:
         return [agreement.version for agreement, is_new in activate(door, agreements) if is_new]

@@ -1,14 +1,14 @@
 """Where the operators' tools find the platform: the environment, or the file that `make run` writes."""
 
-from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 import typer
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.kafka_access import KafkaAccess
 from shared.settings import lacking_in
+from shared.web.client_credentials import Credentials
 
 PLATFORM_FILE: Final = "var/platform.env"
 
@@ -21,16 +21,33 @@ class Bus(KafkaAccess, BaseSettings):
     model_config = SettingsConfigDict(env_file=PLATFORM_FILE, frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class Doors(BaseSettings):
-    """Where the services answer, and the token that opens their operators' routes."""
+class SignIn(BaseSettings):
+    """Who an operator's commands are to the issuer."""
 
     model_config = SettingsConfigDict(env_file=PLATFORM_FILE, frozen=True, extra="ignore", hide_input_in_errors=True)
 
+    oidc_issuer: str
+    oidc_client_id: str
+    oidc_client_secret: SecretStr
+
+    @property
+    def credentials(self) -> Credentials:
+        """What a token is asked for with."""
+        return Credentials(self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret.get_secret_value())
+
+
+class IntakeDoor(SignIn):
+    """Where intake answers."""
+
     intake_url: str
+
+
+class Doors(IntakeDoor):
+    """Where all services answer."""
+
     routing_url: str
     scheduling_url: str
     notify_url: str
-    service_token_file: Path = Path("var/service-token")
 
 
 def found(addresses: type[A]) -> A:

@@ -14,6 +14,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "stop": "wegweiser.by_hand:stop",
     "start": "wegweiser.by_hand:start",
     "service": "wegweiser.service:service",
+    "token": "wegweiser.token:token",
     "agreement": "wegweiser.agreement:agreement",
     "import": "wegweiser.import_cases:import_cases",
     "trace": "wegweiser.trace:trace",

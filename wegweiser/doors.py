@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
 from shared.topics import SERVICES
-from wegweiser.addresses import Doors, found, stop
+from shared.web.client_credentials import ClientCredentials, Credentials, NoTokenError
+from wegweiser.addresses import Doors, found
 
 _PATIENCE_SECONDS: Final = 60.0
 """A replay reads everything parked behind a record before it answers."""
@@ -46,8 +46,10 @@ class Door:
         try:
             response = self._client.request(method, path, params=parameters, json=body)
             answer: dict[str, Any] = response.json()
+        except NoTokenError as error:
+            raise NoAnswerError(f"{self.service} cannot be asked: {error}") from None
         except (httpx.HTTPError, ValueError) as error:
-            raise NoAnswerError(f"{self.service} does not answer ({type(error).__name__})") from None
+            raise NoAnswerError(f"{self._silent(error)} does not answer ({type(error).__name__})") from None
         if response.is_server_error or response.status_code == httpx.codes.UNAUTHORIZED:
             raise NoAnswerError(f"{self.service} does not answer: {answer.get('detail', response.reason_phrase)}")
         if response.is_error:
@@ -55,16 +57,17 @@ class Door:
             raise RefusedError(response.status_code, f"{self.service}: {detail}", answer)
         return answer
 
+    def _silent(self, error: Exception) -> str:
+        """Who did not answer: a token is asked for on the way."""
+        asked = error.request.url.netloc if isinstance(error, httpx.RequestError) else self._client.base_url.netloc
+        return self.service if asked == self._client.base_url.netloc else "the issuer"
+
 
 @contextmanager
-def door_of(service: str, url: str, token_file: Path) -> Iterator[Door]:
-    """The door of a service at this address; raises `NoAnswerError` where the token cannot be read."""
-    try:
-        token = token_file.read_text().strip()
-    except OSError as error:
-        raise NoAnswerError(f"the service token cannot be read from {token_file}: {error.strerror}") from None
+def door_of(service: str, url: str, credentials: Credentials) -> Iterator[Door]:
+    """The door of a service at this address, for an operator."""
     patience = httpx.Timeout(_PATIENCE_SECONDS, connect=5.0)
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=patience) as client:
+    with httpx.Client(base_url=url, auth=ClientCredentials(credentials), timeout=patience) as client:
         yield Door(service, client)
 
 
@@ -73,13 +76,7 @@ def doors(*services: str) -> Iterator[list[Door]]:
     """The doors of these services, of all four where none is named."""
     addresses = found(Doors)
     with ExitStack() as stack:
-        try:
-            opened = [
-                stack.enter_context(
-                    door_of(service, getattr(addresses, f"{service}_url"), addresses.service_token_file)
-                )
-                for service in services or SERVICES
-            ]
-        except NoAnswerError as error:
-            stop(str(error))
-        yield opened
+        yield [
+            stack.enter_context(door_of(service, getattr(addresses, f"{service}_url"), addresses.credentials))
+            for service in services or SERVICES
+        ]

@@ -5,13 +5,13 @@ from typing import Final
 import typer
 
 from deploy.embedded.daemon import Home
-from wegweiser.platform import PID_FILE, forget_addresses
+from wegweiser.platform import PID_FILE, forget_environment
 from wegweiser.run import readable
 from wegweiser.settings import platform_settings
 
 _PLATFORM_SECONDS: Final = 120.0
 _CHILD_SECONDS: Final = 45.0
-_LAST: Final = ("mail", "kafka", "mongod")
+_LAST: Final = ("mail", "issuer", "kafka", "mongod")
 
 
 def down() -> None:
@@ -31,7 +31,7 @@ def _ended(home: Home) -> bool:
     left = [name for name in _in_order(home) if home.pid_file(name).end(patience=_CHILD_SECONDS)]
     if left:
         typer.echo(f"left by a platform that was killed, now stopped: {', '.join(left)}")
-    forget_addresses(home.path)
+    forget_environment(home.path)
     return bool(pid or left)
 
 

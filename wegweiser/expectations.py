@@ -14,13 +14,13 @@ PATIENCE: Final = 10.0
 """Seconds intake may take to answer."""
 
 
-def unmet(intake_url: str, expected: Path) -> list[str]:
+def unmet(intake_url: str, auth: httpx.Auth, expected: Path) -> list[str]:
     """One readable line for each expectation of the file that is not met, none when all are.
 
     The file is made by examples/intake/convert.py. Raises `httpx.HTTPError` where intake does not answer.
     """
     lines: list[str] = []
-    with httpx.Client(base_url=intake_url, timeout=PATIENCE) as intake:
+    with httpx.Client(base_url=intake_url, auth=auth, timeout=PATIENCE) as intake:
         for reference, expectation in json.loads(expected.read_text(encoding="utf-8")).items():
             answer = intake.get("/v1/cases", params={"source_reference": reference}).raise_for_status()
             lines += unmet_of(expectation, answer.json()["cases"], reference)

@@ -8,11 +8,11 @@ from typing import Annotated, Any, BinaryIO, Final
 
 import httpx
 import typer
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from wegweiser.addresses import PLATFORM_FILE, found, stop
+from shared.web.client_credentials import ClientCredentials
+from wegweiser.addresses import IntakeDoor, SignIn, found, stop
 
 LINES_PER_REQUEST: Final = 100
 """As many as intake has under way at a time: it can take all of them in while it waits for us to read the answer."""
@@ -20,22 +20,18 @@ _PATIENCE_SECONDS: Final = 60.0
 _STATUSES: Final = ("created", "unchanged", "redirected", "rejected")
 
 
-class _Intake(BaseSettings):
-    model_config = SettingsConfigDict(env_file=PLATFORM_FILE, extra="ignore")
-
-    intake_url: str
-
-
 def import_cases(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="one case a line, as JSON")],
     intake_url: Annotated[str | None, typer.Option(help="instead of INTAKE_URL")] = None,
 ) -> None:
     """Import cases; may be repeated: lines that came before stay unchanged. Ends with 1 if a line was rejected."""
+    sign_in = ClientCredentials(found(SignIn).credentials)
+    url = intake_url or found(IntakeDoor).intake_url
     console = Console(stderr=True)
     counts: Counter[str] = Counter()
     with (
         file.open("rb") as source,
-        httpx.Client(base_url=intake_url or found(_Intake).intake_url, timeout=_PATIENCE_SECONDS) as intake,
+        httpx.Client(base_url=url, auth=sign_in, timeout=_PATIENCE_SECONDS) as intake,
         _progress(console) as progress,
     ):
         task = progress.add_task("importing", total=file.stat().st_size)

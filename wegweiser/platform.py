@@ -15,10 +15,11 @@ from pymongo.errors import PyMongoError
 
 from deploy.backends import Server, backends
 from deploy.embedded.daemon import Daemon, Home
+from deploy.embedded.issuer import AUDIENCE, CLIENTS, COMMAND_LINE, Issuer
 from deploy.embedded.mail import MailSink
 from deploy.errors import DeployError
 from deploy.principals import admit, admit_to_mongo, grant
-from deploy.secrets import write_private
+from deploy.secrets import Secrets, write_private
 from services.routing.agreement_files import load_agreements
 from shared.rights import OPERATOR, Right, partner_principal, rights_of_operator, rights_of_partner, rights_of_service
 from shared.topics import SERVICES, provision, topics_for
@@ -48,7 +49,7 @@ def partners() -> list[str]:
 
 
 class Platform:
-    """Kafka, MongoDB, a mail sink, the services and the sample partners."""
+    """Kafka, MongoDB, a mail sink, an issuer of tokens, the services and the sample partners."""
 
     def __init__(self, settings: PlatformSettings, say: Say) -> None:
         home = Home(settings.var_dir)
@@ -56,11 +57,11 @@ class Platform:
         self._say = say
         self._supervisor = Supervisor(say, lambda name: home.stopped(name).exists())
         self._pid_file = home.pid_file(PID_FILE)
-        self._token_file = (settings.var_dir / "service-token").absolute()
         self._stop_files = [home.stopped(name) for name in SERVICES]
         self._partner_ids = partners()
         self.backends = backends(settings)
         self._mail = MailSink(home, port=settings.smtp_port, folder=settings.mail_folder)
+        self.issuer = Issuer(home, port=settings.issuer_port, secrets=Secrets(settings.secrets_folder))
         self._services = [
             ServiceProcess(name, home, port=settings.port_of(name), environment=partial(self.environment_of, name))
             for name in SERVICES
@@ -79,21 +80,26 @@ class Platform:
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self._settings.smtp_port),
             "MAIL_FROM": self._settings.mail_from,
-            "SERVICE_TOKEN_FILE": str(self._token_file),
+            "OIDC_ISSUER": self.issuer.url,
+            "OIDC_AUDIENCE": AUDIENCE,
+            **(self._client(service) if service in CLIENTS else {}),
         }
+
+    def _client(self, client: str) -> dict[str, str]:
+        return {"OIDC_CLIENT_ID": client, "OIDC_CLIENT_SECRET": self.issuer.credentials(client).client_secret}
 
     def claim(self) -> None:
         """Be the platform of this folder; raises `AlreadyRunningError`, or `PortTakenError` before anything starts."""
         pid = self._pid_file.read()
         if pid is not None:
             raise AlreadyRunningError(pid)
-        for child in (*self.backends.servers, self._mail, *self._services):
+        for child in (*self.backends.servers, self._mail, self.issuer, *self._services):
             if isinstance(child, Daemon):
                 child.require_ports()
         for file in self._stop_files:
             file.unlink(missing_ok=True)
         self._pid_file.write(os.getpid())
-        forget_addresses(self._settings.var_dir)
+        forget_environment(self._settings.var_dir)
 
     def empty(self) -> None:
         """Forget what an earlier run left, so that everything happens for the first time; only after `claim`."""
@@ -102,8 +108,8 @@ class Platform:
 
     async def start(self) -> None:
         """Start everything but the partners, in the order in which each needs the other; raises `DeployError`."""
-        self._say("starting Kafka, MongoDB and a mail sink …")
-        await self._supervisor.start(*self.backends.servers, self._mail)
+        self._say("starting Kafka, MongoDB, a mail sink and an issuer of tokens …")
+        await self._supervisor.start(*self.backends.servers, self._mail, self.issuer)
         made = await self._provision()
         self._say(f"{len(made)} topics made" if made else "the topics of an earlier run are there")
         self._say("starting the services …")
@@ -136,10 +142,11 @@ class Platform:
             admit_to_mongo(self.backends.mongo, map(self.backends.mongo_of, SERVICES))
 
     async def _activate(self) -> None:
+        operator = self.issuer.credentials(COMMAND_LINE)
         while True:
             try:
                 made = await asyncio.to_thread(
-                    activate_all, load_agreements(AGREEMENTS), self._settings.url_of("routing"), self._token_file
+                    activate_all, load_agreements(AGREEMENTS), self._settings.url_of("routing"), operator
                 )
             except NoAnswerError as error:
                 self._say(f"{error}; it is asked again until it does")
@@ -155,20 +162,23 @@ class Platform:
 
     async def stop(self) -> None:
         """Partners first, then the services, which drain, then what they need."""
-        order: list[list[Server]] = [[*self._partners], [*self._services], [self._mail]]
+        order: list[list[Server]] = [[*self._partners], [*self._services], [self._mail, self.issuer]]
         await self._supervisor.stop([*order, *([server] for server in self.backends.servers)])
-        forget_addresses(self._settings.var_dir)
+        forget_environment(self._settings.var_dir)
         self._pid_file.remove()
 
     def _write_environment(self) -> None:
+        """An operator's and each service's, in files that only their owner may read."""
         operator = {
             **self.backends.kafka_of(OPERATOR).environment,
             **self._settings.urls,
-            "SERVICE_TOKEN_FILE": str(self._token_file),
+            "OIDC_ISSUER": self.issuer.url,
+            **self._client(COMMAND_LINE),
         }
         write_private(self._settings.var_dir / ADDRESS_FILE, _lines(operator))
-        for name in SERVICES:
-            write_private(self._settings.var_dir / SERVICE_FILES / f"{name}.env", _lines(self.environment_of(name)))
+        for service in self._services:
+            file = self._settings.var_dir / SERVICE_FILES / f"{service.name}.env"
+            write_private(file, _lines(service.environment()))
 
 
 def rights_with(partner_ids: Sequence[str]) -> dict[str, list[Right]]:
@@ -181,8 +191,8 @@ def rights_with(partner_ids: Sequence[str]) -> dict[str, list[Right]]:
     }
 
 
-def forget_addresses(var_dir: Path) -> None:
-    """Take away the files that tell where a platform is, for nobody answers there any more."""
+def forget_environment(var_dir: Path) -> None:
+    """Remove what told others where everything is: nobody answers there any more."""
     (var_dir / ADDRESS_FILE).unlink(missing_ok=True)
     shutil.rmtree(var_dir / SERVICE_FILES, ignore_errors=True)
 

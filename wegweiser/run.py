@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import cached_property
 from typing import Final
 
 import httpx
@@ -14,10 +15,12 @@ from rich.console import Console
 from rich.text import Text
 
 from deploy.embedded.daemon import Home
+from deploy.embedded.issuer import COMMAND_LINE
 from deploy.embedded.java import kafka_jars
 from deploy.errors import DeployError
 from shared.files import InvalidFileError
 from shared.rights import OPERATOR
+from shared.web.client_credentials import ClientCredentials
 from wegweiser.live import Seen, live_events
 from wegweiser.platform import ADDRESS_FILE, PID_FILE, AlreadyRunningError, Platform
 from wegweiser.samples import send, still_unmet
@@ -72,6 +75,10 @@ class Show:
         self._console = Console(highlight=False, soft_wrap=True)
         self._platform = Platform(settings, self._say)
 
+    @cached_property
+    def _sign_in(self) -> ClientCredentials:
+        return ClientCredentials(self._platform.issuer.credentials(COMMAND_LINE))
+
     def claim(self, *, empties: bool) -> None:
         """Be the only one here; raises `DeployError` where another platform or process is in the way."""
         self._platform.claim()
@@ -97,7 +104,9 @@ class Show:
     async def _travel(self, *, stays: bool) -> int:
         await self._platform.start()
         async with AsyncExitStack() as stack:
-            intake = await stack.enter_async_context(httpx.AsyncClient(base_url=self._settings.url_of("intake")))
+            intake = await stack.enter_async_context(
+                httpx.AsyncClient(base_url=self._settings.url_of("intake"), auth=self._sign_in)
+            )
             timeline = Timeline(intake, self._console.print)
             telling = asyncio.create_task(timeline.follow(await self._events(stack)))
             try:
@@ -121,11 +130,13 @@ class Show:
                 await asyncio.sleep(1)
 
     async def _send_samples(self) -> list[str]:
-        counts = await send(self._settings.url_of("intake"), SAMPLE_CASES)
+        counts = await send(self._settings.url_of("intake"), self._sign_in, SAMPLE_CASES)
         self._say("sample cases sent: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
         if not counts["created"]:
             self._say(self._how_to_start_afresh())
-        return await still_unmet(self._settings.url_of("intake"), SAMPLE_EXPECTATIONS, patience=_PATIENCE_SECONDS)
+        return await still_unmet(
+            self._settings.url_of("intake"), self._sign_in, SAMPLE_EXPECTATIONS, patience=_PATIENCE_SECONDS
+        )
 
     def _how_to_start_afresh(self) -> str:
         told = "all of them came in an earlier run"
@@ -146,6 +157,7 @@ class Show:
         yield ""
         for name, url in self._settings.urls.items():
             yield f"{name.removesuffix('_URL').lower():12}{url}/docs"
+        yield f"{'issuer':12}{self._platform.issuer.url}"
         yield f"{'Kafka':12}{self._platform.backends.kafka.kafka_bootstrap}"
         yield f"{'MongoDB':12}{self._platform.backends.mongo.rpartition('@')[2].partition('/')[0]}"
         yield f"{'mails':12}{self._settings.mail_folder}/"

@@ -15,13 +15,13 @@ _PAUSE_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 60.0
 
 
-async def send(intake_url: str, cases: Path) -> Counter[str]:
+async def send(intake_url: str, auth: httpx.Auth, cases: Path) -> Counter[str]:
     """Import the file and count the outcomes; repeated until intake has answered each line for good.
 
     An import may be repeated, so neither a killed intake nor a database that is away loses or doubles a case.
     """
     lines = await asyncio.to_thread(cases.read_bytes)
-    async with httpx.AsyncClient(base_url=intake_url, timeout=_ANSWER_SECONDS) as intake:
+    async with httpx.AsyncClient(base_url=intake_url, auth=auth, timeout=_ANSWER_SECONDS) as intake:
         while True:
             try:
                 answer = await intake.post(
@@ -36,12 +36,12 @@ async def send(intake_url: str, cases: Path) -> Counter[str]:
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def still_unmet(intake_url: str, expectations: Path, *, patience: float) -> list[str]:
+async def still_unmet(intake_url: str, auth: httpx.Auth, expectations: Path, *, patience: float) -> list[str]:
     """Wait until every sample case reached an allowed end, `patience` seconds at most; returns what has not."""
     give_up = time.monotonic() + patience
     while True:
         try:
-            lines = await asyncio.to_thread(unmet, intake_url, expectations)
+            lines = await asyncio.to_thread(unmet, intake_url, auth, expectations)
         except httpx.HTTPError as error:
             lines = [f"intake does not answer ({type(error).__name__})"]
         if not lines or time.monotonic() > give_up:

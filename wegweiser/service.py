@@ -55,15 +55,16 @@ def application(name: ServiceName) -> Any:
 
 @contextmanager
 def not_started(name: ServiceName) -> Iterator[Any]:
-    """A service as what a command acts as, with the settings of the environment or of `make run`."""
+    """A service as what a command acts as, with what `make run` told it; where nothing runs here, the environment's."""
     file = platform_settings().var_dir / SERVICE_FILES / f"{name}.env"
-    added = {setting: value or "" for setting, value in dotenv_values(file).items() if setting not in os.environ}
-    os.environ.update(added)
+    told = {setting: value or "" for setting, value in dotenv_values(file).items()}
+    before = dict(os.environ)
+    os.environ.update(told)
     try:
         made = application(name).state.service
     finally:
-        for setting in added:
-            del os.environ[setting]
+        os.environ.clear()
+        os.environ.update(before)
     try:
         yield made
     finally:

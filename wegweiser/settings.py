@@ -31,6 +31,7 @@ class PlatformSettings(BackendSettings):
     """Everything listens on 127.0.0.1."""
 
     smtp_port: int = 8125
+    issuer_port: int = 8180
     intake_port: int = 8101
     routing_port: int = 8102
     scheduling_port: int = 8103
@@ -50,7 +51,9 @@ class PlatformSettings(BackendSettings):
     def _ports(self) -> dict[str, int]:
         """What we listen on, by the names in the environment."""
         servers = ("kafka", "kafka_controller", "mongo") if self.backend == "embedded" else ()
-        return {f"{name}_port".upper(): getattr(self, f"{name}_port") for name in (*servers, "smtp", *SERVICES)}
+        return {
+            f"{name}_port".upper(): getattr(self, f"{name}_port") for name in (*servers, "smtp", "issuer", *SERVICES)
+        }
 
     def port_of(self, service: str) -> int:
         """The port of one of the services."""

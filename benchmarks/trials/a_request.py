@@ -33,11 +33,12 @@ def case_body(reference: str) -> bytes:
     ).encode()
 
 
-def post(host: str, body: bytes) -> bytes:
+def post(host: str, token: str, body: bytes) -> bytes:
     """The bytes of the request."""
     lines = (
         "POST /v1/cases HTTP/1.1",
         f"Host: {host}",
+        f"Authorization: Bearer {token}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
     )

@@ -16,6 +16,7 @@ class Rush(Assignment):
     """For so many seconds."""
 
     url: str
+    token: str
     seconds: int
     connections: int
 
@@ -30,7 +31,7 @@ async def trial(rush: Rush) -> dict[str, Any]:
     async def post_on() -> None:
         connection = await Connection.open(host)
         while time.perf_counter() - began < rush.seconds:
-            status, _ = await connection.send(post(host, case_body(f"{name}-{next(numbers)}")))
+            status, _ = await connection.send(post(host, rush.token, case_body(f"{name}-{next(numbers)}")))
             answers[status != 201] += 1
         connection.close()
 

@@ -18,6 +18,7 @@ class Pace(Assignment):
     """How many, and for how long."""
 
     url: str
+    token: str
     per_second: int
     seconds: int
 
@@ -31,7 +32,7 @@ async def trial(pace: Pace) -> dict[str, Any]:
 
     async def post_one() -> None:
         connection = idle.popleft() if idle else await Connection.open(host)
-        status, body = await connection.send(post(host, case_body(f"{name}-{next(numbers)}")))
+        status, body = await connection.send(post(host, pace.token, case_body(f"{name}-{next(numbers)}")))
         now = time.monotonic()
         idle.append(connection)
         if status != 201:

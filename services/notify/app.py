@@ -31,7 +31,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         Sender(
             service.pipeline.handle,
             NotifiedCases(service.database),
-            IntakePersons(intake_client(settings.intake_url, settings.service_token_file)),
+            IntakePersons(intake_client(settings.intake_url, settings.credentials)),
             Letters(load_places(settings.places_file)),
             _transport(settings),
             lease=timedelta(seconds=settings.sending_seconds),

@@ -1,13 +1,13 @@
 """Asks intake, the only service that knows persons, for what a message needs. Nothing of the answer is stored."""
 
-from collections.abc import Collection, Generator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Final, Protocol
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.contracts.base import Language, PersonId
+from shared.web.client_credentials import ClientCredentials, Credentials
 
 EMAIL: Final = "email"
 
@@ -75,18 +75,6 @@ class IntakePersons:
         await self._client.aclose()
 
 
-def intake_client(intake_url: str, token_file: Path) -> httpx.AsyncClient:
-    """A client that shows the service token."""
-    return httpx.AsyncClient(base_url=intake_url, auth=ServiceToken(token_file), timeout=10.0)
-
-
-class ServiceToken(httpx.Auth):
-    """Reads the token at each request: it is made at the platform's first start, perhaps after ours."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add the token to the request."""
-        request.headers["Authorization"] = f"Bearer {self._file.read_text(encoding='utf-8').strip()}"
-        yield request
+def intake_client(intake_url: str, credentials: Credentials) -> httpx.AsyncClient:
+    """A client that signs in as our service."""
+    return httpx.AsyncClient(base_url=intake_url, auth=ClientCredentials(credentials), timeout=10.0)

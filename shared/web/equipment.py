@@ -9,14 +9,18 @@ from shared.web.limits import BodyLimit
 from shared.web.operations import Readiness, operations_router
 from shared.web.problems import handle_problems
 from shared.web.queries import known_parameters_required
+from shared.web.roles import SignsIn
 from shared.web.tracing import Tracing
 
 
-def equip(app: FastAPI, readiness: Readiness, *, other_limits: Mapping[str, int | None] | None = None) -> None:
-    """Problems, body limit, tracing, access lines, health and metrics. The one added last stands outermost.
+def equip(
+    app: FastAPI, readiness: Readiness, sign_in: SignsIn, *, other_limits: Mapping[str, int | None] | None = None
+) -> None:
+    """Sign-in, problems, body limit, tracing, access lines, health and metrics. The one added last stands outermost.
 
     What is added later refuses unknown parameters; machines that watch us may add what they like.
     """
+    app.state.sign_in = sign_in
     handle_problems(app)
     app.include_router(operations_router(readiness))
     app.router.dependencies.append(Depends(known_parameters_required))

@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from shared.web.problems import MEDIA_TYPE, ProblemError, members_of
+from shared.web.roles import Role, open_to
 from shared.web.tracing import cause_of
 
 Readiness = Callable[[], Mapping[str, bool]]
@@ -46,7 +47,7 @@ def operations_router(readiness: Readiness) -> APIRouter:
         problem = ProblemError(503, "not-ready", "A check does not hold.")
         return JSONResponse(members_of(problem, cause_of(request)) | {"checks": checks}, 503, media_type=MEDIA_TYPE)
 
-    @router.get("/metrics", response_class=PlainTextResponse)
+    @router.get("/metrics", response_class=PlainTextResponse, dependencies=[open_to(Role.OPERATOR)])
     async def metrics() -> Response:
         """Figures in the text format of Prometheus."""
         return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -3,11 +3,10 @@
 import json
 from base64 import b64encode
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import structlog
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pymongo import ASCENDING
 
 from shared.envelope import rfc3339
@@ -17,7 +16,7 @@ from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.set_aside import OPEN
 from shared.web.bodies import JSON
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError
-from shared.web.service_token import service_token_required
+from shared.web.roles import Role, open_to
 
 log = structlog.get_logger()
 
@@ -30,13 +29,13 @@ DEAD_LETTERS: Final = 100
 _BYTES: Final = ("key", "value", "headers")
 
 
-def operators_router(pipeline: Pipeline[Any], database: Database, token_file: Path) -> APIRouter:
-    """The operators' routes, open with the service token only."""
+def operators_router(pipeline: Pipeline[Any], database: Database) -> APIRouter:
+    """The operators' routes, open to operators only."""
     router = APIRouter(
         prefix="/v1",
         tags=["operators"],
         responses=PROBLEM_RESPONSES,
-        dependencies=[Depends(service_token_required(token_file))],
+        dependencies=[open_to(Role.OPERATOR)],
     )
 
     @router.get("/journal/{stream}")

@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -15,6 +14,7 @@ from contract_samples import samples_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
+from signing import sign_in, signed
 from typer.testing import CliRunner
 
 from shared.asyncapi import asyncapi
@@ -25,6 +25,7 @@ from shared.envelope import Cause, headers_of, source_of
 from shared.pipeline.engine import utc_now
 from shared.pipeline.outbox import row_of
 from shared.topics import SERVICES
+from shared.web.roles import Role
 from wegweiser import contracts as command
 
 Document = dict[str, Any]
@@ -199,22 +200,20 @@ def test_what_no_subscription_reads_has_no_group() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_service_serves_the_document_the_command_prints(
-    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_service_serves_the_document_the_command_prints(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "KAFKA_BOOTSTRAP": "127.0.0.1:9",
         "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "MONGO_URL": "mongodb://127.0.0.1:9",
         "INTAKE_URL": "http://127.0.0.1:9",
         "MAIL_FROM": "office@example.org",
-        "SERVICE_TOKEN_FILE": str(tmp_path / "service-token"),
     }.items():
         monkeypatch.setenv(name, value)
     app = import_module(f"services.{service}.app").create_app()
+    app.state.sign_in = sign_in()
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
-        answer = await client.get("/asyncapi.json")
+        answer = await client.get("/asyncapi.json", headers=signed(Role.OPERATOR))
 
     assert answer.status_code == 200
     assert answer.json() == DOCUMENTS[service]

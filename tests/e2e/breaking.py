@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import httpx
 from platforms import Running
@@ -72,7 +73,7 @@ class Second(ServiceProcess):
     def __init__(self, running: Running, name: str) -> None:
         [port] = free_ports(1)
         home = Home(running.settings.var_dir / "second")
-        super().__init__(name, home, port=port, environment=lambda: running.platform.environment_of(name))
+        super().__init__(name, home, port=port, environment=partial(running.platform.environment_of, name))
         self.url = f"http://127.0.0.1:{port}"
 
 

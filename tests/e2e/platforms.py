@@ -7,8 +7,11 @@ from pathlib import Path
 
 import httpx
 
+from deploy.embedded.issuer import COMMAND_LINE
 from deploy.embedded.ports import free_ports
 from shared.kafka_access import KafkaAccess
+from shared.web.client_credentials import ClientCredentials
+from shared.web.roles import Role
 from wegweiser.platform import Platform
 from wegweiser.settings import PlatformSettings
 
@@ -22,6 +25,8 @@ class Running:
     platform: Platform
     settings: PlatformSettings
     intake: httpx.AsyncClient
+    staff: httpx.Auth
+    """Somebody of the front desk, who has the rights of the district's systems as well."""
 
     @property
     def kafka(self) -> KafkaAccess:
@@ -39,7 +44,7 @@ class Running:
 @asynccontextmanager
 async def a_platform(folder: Path) -> AsyncIterator[Running]:
     """A platform that keeps everything in `folder`, on free ports."""
-    names = ("kafka", "kafka_controller", "mongo", "smtp", "intake", "routing", "scheduling", "notify")
+    names = ("kafka", "kafka_controller", "mongo", "smtp", "issuer", "intake", "routing", "scheduling", "notify")
     ports = {f"{name}_port": port for name, port in zip(names, free_ports(len(names)), strict=True)}
     settings = PlatformSettings(
         var_dir=folder,
@@ -52,7 +57,9 @@ async def a_platform(folder: Path) -> AsyncIterator[Running]:
     try:
         await platform.start()
         await platform.start_partners()
-        async with httpx.AsyncClient(base_url=settings.url_of("intake"), timeout=30) as intake:
-            yield Running(platform, settings, intake)
+        operator = platform.issuer.credentials(COMMAND_LINE)
+        staff = ClientCredentials(operator, scope=f"{Role.FRONT_DESK} {Role.SERVICE}")
+        async with httpx.AsyncClient(base_url=settings.url_of("intake"), auth=staff, timeout=30) as intake:
+            yield Running(platform, settings, intake, staff)
     finally:
         await platform.stop()

@@ -30,7 +30,8 @@ _WITH_PARTNERS = (
 class Stream:
     """What was sent and accepted. `doors` are the addresses of intake, tried in turn."""
 
-    def __init__(self, *doors: str) -> None:
+    def __init__(self, sign_in: httpx.Auth, *doors: str) -> None:
+        self._sign_in = sign_in
         self.doors = list(doors)
         self.accepted: list[Accepted] = []
         self._sent = 0
@@ -100,7 +101,7 @@ class Stream:
         method = "GET" if body is None else "POST"
         content = body if isinstance(body, str | None) else json.dumps(body)
         headers = {"Content-Type": "application/json", **headers}
-        async with asyncio.timeout(_PATIENCE_SECONDS), httpx.AsyncClient(timeout=_ANSWER_SECONDS) as intake:
+        async with asyncio.timeout(_PATIENCE_SECONDS), self._client() as intake:
             while True:
                 self.doors.append(self.doors.pop(0))
                 with suppress(httpx.TransportError):
@@ -109,6 +110,9 @@ class Stream:
                         assert answer.is_success, answer.text
                         return answer
                 await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(auth=self._sign_in, timeout=_ANSWER_SECONDS)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -128,9 +132,9 @@ def some_case(chance: Random, **said: Any) -> tuple[dict[str, Any], dict[str, st
 
 
 @asynccontextmanager
-async def streaming(door: str, *, seed: str) -> AsyncIterator[Stream]:
+async def streaming(door: str, sign_in: httpx.Auth, *, seed: str) -> AsyncIterator[Stream]:
     """Cases stream in meanwhile; afterwards all that was begun has been answered."""
-    stream = Stream(door)
+    stream = Stream(sign_in, door)
     async with asyncio.TaskGroup() as callers:
         for number in range(_CALLERS):
             callers.create_task(stream.open_cases(Random(f"{seed}/{number}")))

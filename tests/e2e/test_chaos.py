@@ -56,7 +56,7 @@ async def test_killed_services_and_partners_lose_and_double_nothing(running: Run
 
         await eventually(gone_out)
 
-    async with streaming(running.settings.url_of("intake"), seed="killed services") as stream:
+    async with streaming(running.settings.url_of("intake"), running.staff, seed="killed services") as stream:
         await asyncio.gather(*map(killed, (*SERVICES, *(f"partner-{id_}" for id_ in partners()), "mail")))
 
     accepted += stream.accepted
@@ -66,7 +66,7 @@ async def test_killed_services_and_partners_lose_and_double_nothing(running: Run
 async def test_killed_broker_and_database_lose_and_double_nothing(running: Running, accepted: list[Accepted]) -> None:
     chance = Random(SEED)
 
-    async with streaming(running.settings.url_of("intake"), seed="killed backends") as stream:
+    async with streaming(running.settings.url_of("intake"), running.staff, seed="killed backends") as stream:
         for name in ("mongod", "kafka", "mongod"):  # what comes next may find the last one still starting
             await asyncio.sleep(chance.uniform(1, 3))
             await kill(running, name)
@@ -82,7 +82,7 @@ async def test_frozen_services_wake_beside_their_successors_and_write_over_nothi
     chance = Random(SEED)
 
     async with (
-        streaming(running.settings.url_of("intake"), seed="frozen services") as stream,
+        streaming(running.settings.url_of("intake"), running.staff, seed="frozen services") as stream,
         AsyncExitStack() as stack,
     ):
         await asyncio.sleep(chance.uniform(1, 3))

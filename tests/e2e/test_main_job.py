@@ -38,9 +38,9 @@ def mails_to(running: Running, address: str) -> list[email.message.EmailMessage]
 
 
 async def test_every_sample_case_reaches_an_end_its_expectation_allows(running: Running) -> None:
-    await send(running.settings.url_of("intake"), SAMPLE_CASES)
+    await send(running.settings.url_of("intake"), running.staff, SAMPLE_CASES)
 
-    assert await still_unmet(running.settings.url_of("intake"), SAMPLE_EXPECTATIONS, patience=120) == []
+    assert await still_unmet(running.settings.url_of("intake"), running.staff, SAMPLE_EXPECTATIONS, patience=120) == []
 
 
 async def test_visitor_is_written_once_in_the_language_they_read(running: Running) -> None:

@@ -74,15 +74,15 @@ async def test_no_name_is_on_the_bus_or_in_a_log_line(running: Running) -> None:
     for expectation in json.loads(SAMPLE_EXPECTATIONS.read_text(encoding="utf-8")).values():
         forbidden |= spelled(expectation["never_on_bus_or_in_logs"])
 
-    await send(running.settings.url_of("intake"), SAMPLE_CASES)
+    await send(running.settings.url_of("intake"), running.staff, SAMPLE_CASES)
     case_id = await opened(running, a_canary_case())
-    noted = {"staff_id": "fd-001", "text": f"{GIVEN} {FAMILY}: {NOTE}"}
+    noted = {"text": f"{GIVEN} {FAMILY}: {NOTE}"}
     assert (await running.intake.post(f"/v1/cases/{case_id}/notes", json=noted)).status_code == 201
     await settled(running, case_id, german_course="scheduled")
     await force_validation_errors(running)
     await force_driver_errors(running)
     hostile = await write_hostile_records(running, case_id)
-    assert await still_unmet(running.settings.url_of("intake"), SAMPLE_EXPECTATIONS, patience=120) == []
+    assert await still_unmet(running.settings.url_of("intake"), running.staff, SAMPLE_EXPECTATIONS, patience=120) == []
 
     records = [record for record in await every_record(running.kafka) if (record.topic, record.offset) not in hostile]
     assert len(records) > 100

@@ -140,8 +140,7 @@ async def instances_of(trial: Trial, logs: Path) -> AsyncIterator[Instances]:
 async def instances_of_routing(backends: Backends, logs: Path) -> AsyncIterator[Instances]:
     """A place for instances of routing, which are killed at the end."""
     said = {**backends.kafka.environment, "MONGO_URL": backends.mongo, "LOG_FORMAT": "json"}
-    token = str(logs / "service-token")
-    made = Instances(logs, "faults.routing_process", SERVICE_TOKEN_FILE=token, **said)
+    made = Instances(logs, "faults.routing_process", **said)
     try:
         yield made
     finally:

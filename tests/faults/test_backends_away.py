@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from faults.checker import violations
 from faults.instances import Instance, Instances
+from signing import sign_in
 from toy.records import Written
 from toy.trial import Trial, eventually, running
 
@@ -57,7 +58,7 @@ async def test_an_instance_is_ready_only_while_the_broker_answers(
 ) -> None:
     assert breakable.broker is not None
     pipeline, app = trial.pipeline(), FastAPI()
-    equip(app, pipeline.readiness)
+    equip(app, pipeline.readiness, sign_in())
     async with (
         running(pipeline),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy") as door,

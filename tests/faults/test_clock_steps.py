@@ -45,7 +45,7 @@ async def told(routing: Routed, *types: str) -> Counter[tuple[str, str]]:
 
 async def test_steps_of_an_hour_let_no_clock_run_out_twice_or_never(routing: Routed, tmp_path: Path) -> None:
     ahead, behind = Stepping(), Stepping()
-    instances = [an_instance(routing.backends, tmp_path) for _ in range(2)]
+    instances = [an_instance(routing.backends) for _ in range(2)]
     for instance, clock in zip(instances, (ahead, behind), strict=True):
         goes_by(instance, clock)
 
@@ -73,7 +73,7 @@ async def test_steps_of_an_hour_let_no_clock_run_out_twice_or_never(routing: Rou
 
 async def test_a_review_of_the_same_day_comes_due_again_after_a_step_back(routing: Routed, tmp_path: Path) -> None:
     clock = Stepping()
-    instance = an_instance(routing.backends, tmp_path)
+    instance = an_instance(routing.backends)
     goes_by(instance, clock)
 
     async with running(instance):

@@ -147,7 +147,7 @@ async def test_the_end_of_the_agreement_is_told_once_by_all_instances_and_after_
     routing: Routed, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        three = [an_instance(routing.backends, tmp_path) for _ in range(3)]
+        three = [an_instance(routing.backends) for _ in range(3)]
         async with running(*three):
             await asyncio.gather(*(worker.work() for one in three for worker in one._workers))  # type: ignore[attr-defined]
 

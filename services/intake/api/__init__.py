@@ -26,5 +26,5 @@ def intake_routers(door: Door[IntakeCase], database: Database, settings: IntakeS
         cases_router(door, cases, reception),
         notes_router(door, cases, Notes(database)),
         imports_router(reception),
-        persons_router(Persons(database), settings.service_token_file),
+        persons_router(Persons(database)),
     )

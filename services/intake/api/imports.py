@@ -22,6 +22,7 @@ from shared.web.bodies import parse_json
 from shared.web.faults import Fault, pointer
 from shared.web.limits import BODY_BYTES
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError, members_of, not_valid, unavailable
+from shared.web.roles import Role, open_to
 from shared.web.tracing import cause_of
 
 log = structlog.get_logger()
@@ -72,7 +73,13 @@ def imports_router(reception: Reception) -> APIRouter:
     """The route of the import. Its path is to be named as streamed, so that no body limit is put on the whole."""
     router = APIRouter(tags=["cases"], responses=PROBLEM_RESPONSES)
 
-    @router.post(PATH, status_code=200, openapi_extra=_DOCUMENTED, response_class=ImportAnswer)
+    @router.post(
+        PATH,
+        status_code=200,
+        openapi_extra=_DOCUMENTED,
+        response_class=ImportAnswer,
+        dependencies=[open_to(Role.SERVICE, Role.OPERATOR)],
+    )
     async def import_cases(request: Request, cause: Annotated[Cause, Depends(cause_of)]) -> Response:
         """Take cases in. Each line needs a `source_reference`; a line that came before is answered `unchanged`."""
         media_type = request.headers.get("content-type")

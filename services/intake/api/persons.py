@@ -1,11 +1,10 @@
 """`/v1/persons:batchGet`: names for our own services, at the moment they need them."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.intake.domain.persons import for_messages
@@ -13,7 +12,7 @@ from services.intake.repository import Persons
 from shared.contracts.base import PersonId
 from shared.web.bodies import JSON, json_body, read_json
 from shared.web.problems import PROBLEM_RESPONSES
-from shared.web.service_token import service_token_required
+from shared.web.roles import Role, open_to
 
 log = structlog.get_logger()
 
@@ -26,11 +25,9 @@ class Wanted(BaseModel):
     person_ids: Annotated[tuple[PersonId, ...], Field(max_length=500)]
 
 
-def persons_router(persons: Persons, token_file: Path) -> APIRouter:
-    """The vault's door, open with the service token only."""
-    router = APIRouter(
-        tags=["persons"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token_file))]
-    )
+def persons_router(persons: Persons) -> APIRouter:
+    """The vault's door, open to our own services only."""
+    router = APIRouter(tags=["persons"], responses=PROBLEM_RESPONSES, dependencies=[open_to(Role.SERVICE)])
 
     @router.post("/v1/persons:batchGet", openapi_extra=json_body(Wanted))
     async def batch_get(request: Request) -> Response:

@@ -119,15 +119,15 @@ def _answer_given(repeated: Repeated, case: NewCase, marks: Sequence[Mark]) -> M
 
 
 def _marks(case: NewCase, key: str | None, case_id: str) -> tuple[Mark, ...]:
-    """What makes the request happen once: its key within sender and route, its reference within the sending system.
+    """What makes the request happen once: its key within caller and route, its reference within the sending system.
     The key's mark comes first."""
     if key is None and case.source_reference is None:
         return ()
     fields = {"body": digest_of_body(case_id, case)}
-    organisation, staff = (case.referrer.organisation, case.referrer.staff_id) if case.referrer else (case.channel, "")
     marks = []
     if key is not None:
-        marks.append(Mark(REQUESTS, digest("POST /v1/cases", organisation, staff, key), fields))
+        marks.append(Mark(REQUESTS, digest("POST /v1/cases", key), fields))
     if case.source_reference is not None:
+        organisation = case.referrer.organisation if case.referrer else case.channel
         marks.append(Mark(SOURCES, digest(organisation, case.source_reference), fields))
     return tuple(marks)

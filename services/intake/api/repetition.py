@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from services.intake.repository import REQUESTS
 from shared.pipeline.decisions import Mark, Repeated
 from shared.web.problems import ProblemError, parameter_not_valid
+from shared.web.roles import caller_of
 
 _KEY: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
 KEY_HEADER: Final = {
@@ -22,11 +23,14 @@ KEY_HEADER: Final = {
 
 
 def key_of(request: Request) -> str | None:
-    """The idempotency key of a request; raises a problem where it is none."""
+    """The idempotency key of a request, which is its caller's own; raises a problem where it is none."""
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
         raise parameter_not_valid("Idempotency-Key", f"a text like {_KEY.pattern}")
-    return key
+    if key is None:
+        return None
+    caller = caller_of(request)
+    return digest(caller.organisation or "", caller.subject, key)
 
 
 def digest(*parts: str) -> str:

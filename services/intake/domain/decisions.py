@@ -128,11 +128,13 @@ def withdraw_case(reason: WithdrawalReason, known: IntakeCase | None, now: datet
     return Decision(state=state, events=(CaseWithdrawn(case_id=known.id, reason=reason),))
 
 
-def add_note(said: NewNote, note_id: str, known: IntakeCase | None, now: datetime) -> Decision[IntakeCase]:
+def add_note(
+    said: NewNote, note_id: str, staff_id: str, known: IntakeCase | None, now: datetime
+) -> Decision[IntakeCase]:
     """Keep a note about a case, also of one that was withdrawn. Nobody else is told."""
     if known is None:
         return _refused(UNKNOWN_CASE)
-    note = {"_id": note_id, "case_id": known.id, "written_at": now, **said.model_dump()}
+    note = {"_id": note_id, "case_id": known.id, "written_at": now, "staff_id": staff_id, **said.model_dump()}
     state = known.model_copy(update={"new_notes": (*known.new_notes, note)})
     return Decision(state=state, answer={"note_id": note_id, "written_at": now})
 

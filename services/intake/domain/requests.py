@@ -235,8 +235,7 @@ class Withdrawal(Said):
 
 
 class NewNote(Said):
-    """What one of the staff writes down about a case, or about one of its referrals."""
+    """What one of the staff, who signed in, writes down about a case, or about one of its referrals."""
 
-    staff_id: Reference
     text: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1)]
     referral_id: ReferralId | None = None

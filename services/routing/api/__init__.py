@@ -23,11 +23,10 @@ def routing_routers(
     door: Door[Any], cases: RoutedCases, database: Database, settings: RoutingSettings
 ) -> tuple[APIRouter, ...]:
     """Every route of routing."""
-    token_file = settings.service_token_file
     store = AgreementStore(database)
     return (
-        agreements_router(store, settings, token_file),
-        clearing_router(door, cases, Tasks(database), store, token_file),
-        explanations_router(cases, store, token_file),
-        capacities_router(cases, token_file),
+        agreements_router(store, settings),
+        clearing_router(door, cases, Tasks(database), store),
+        explanations_router(cases, store),
+        capacities_router(cases),
     )

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
 from aiokafka.errors import KafkaError
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from services.routing.agreement_store import (
     Activated,
@@ -24,7 +23,7 @@ from shared.kafka_access import KafkaAccess
 from shared.topics import missing_topics, partner_topics
 from shared.web.bodies import json_body, read_json
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError
-from shared.web.service_token import service_token_required
+from shared.web.roles import Role, open_to
 
 log = structlog.get_logger()
 
@@ -32,6 +31,7 @@ PATH: Final = "/v1/agreements"
 AGREEMENT_BYTES: Final = 2 * 1024 * 1024
 """A thousand rules that name every criterion weigh 0.6 MB."""
 
+_READ: Final = open_to(Role.SOCIAL_WORKER, Role.FRONT_DESK, Role.COORDINATOR, Role.OPERATOR)
 _FINDINGS: Final = 50
 """As many as an answer shows."""
 _STATUS: Final = {Refusal.NOT_SOUND: 422, Refusal.VERSION_TAKEN: 409, Refusal.DAYS_DECIDED: 409}
@@ -76,21 +76,20 @@ class ActivationView(AgreementView):
     findings: list[FindingView]
 
 
-def agreements_router(store: AgreementStore, access: KafkaAccess, token_file: Path) -> APIRouter:
-    """The agreements' routes, open with the service token only."""
+def agreements_router(store: AgreementStore, access: KafkaAccess) -> APIRouter:
+    """The agreements' routes."""
     router = APIRouter(
         prefix=PATH,
         tags=["agreements"],
         responses=PROBLEM_RESPONSES,
-        dependencies=[Depends(service_token_required(token_file))],
     )
 
-    @router.get("")
+    @router.get("", dependencies=[_READ])
     async def list_agreements() -> AgreementList:
         """Every version with its term, in the order of activation."""
         return AgreementList(agreements=[AgreementView(**_named(stored)) for stored in await store.stored()])
 
-    @router.get("/{version}")
+    @router.get("/{version}", dependencies=[_READ])
     async def show_agreement(version: str) -> WholeAgreementView:
         """One version with all it says."""
         stored = await store.get(version)
@@ -103,6 +102,7 @@ def agreements_router(store: AgreementStore, access: KafkaAccess, token_file: Pa
         status_code=201,
         responses={200: {"model": ActivationView, "description": "The same one was active already"}},
         openapi_extra=json_body(Agreement),
+        dependencies=[open_to(Role.COORDINATOR, Role.OPERATOR)],
     )
     async def activate_agreement(request: Request, response: Response) -> ActivationView:
         """Let an agreement count from its first day: 201, or 200 where the same one is active."""

@@ -1,15 +1,14 @@
 """`/v1/capacities`: what the partners said they can take."""
 
 from datetime import datetime
-from pathlib import Path
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from services.routing.api.views import View
 from services.routing.repository import RoutedCases
 from shared.contracts.codes import CapacityStatus, Concern
 from shared.web.problems import PROBLEM_RESPONSES
-from shared.web.service_token import service_token_required
+from shared.web.roles import Role, open_to
 
 
 class CapacityView(View):
@@ -30,10 +29,10 @@ class CapacityList(View):
     capacities: list[CapacityView]
 
 
-def capacities_router(cases: RoutedCases, token_file: Path) -> APIRouter:
-    """What partners reported, open with the service token only."""
+def capacities_router(cases: RoutedCases) -> APIRouter:
+    """What partners reported."""
     router = APIRouter(
-        tags=["capacities"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token_file))]
+        tags=["capacities"], responses=PROBLEM_RESPONSES, dependencies=[open_to(Role.FRONT_DESK, Role.COORDINATOR)]
     )
 
     @router.get("/v1/capacities")

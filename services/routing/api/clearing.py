@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from services.routing.api.views import ReferralId, ReferralView, View, shown
 from services.routing.domain import clearing
 from services.routing.domain.case import RoutedCase
-from services.routing.domain.clearing import Assignment, Claim, Closing, Doing, Refusal, Release, StaffId
+from services.routing.domain.clearing import Assignment, Claim, Closing, Doing, Refusal, StaffId
 from services.routing.repository import RoutedCases
 from services.routing.surroundings import AgreementSource
 from services.routing.tasks import Order, Place, Task, Tasks, Wanted
@@ -21,7 +20,7 @@ from shared.pipeline.door import Door
 from shared.web.bodies import json_body, read_json
 from shared.web.cursor import cursor_at, not_ours, position_at
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError
-from shared.web.service_token import service_token_required
+from shared.web.roles import Role, caller_of, open_to
 from shared.web.tracing import cause_of
 
 _REFUSALS: Final = {
@@ -44,15 +43,12 @@ class TaskPage(View):
     next: str | None
 
 
-def clearing_router(
-    door: Door[Any], cases: RoutedCases, tasks: Tasks, agreements: AgreementSource, token_file: Path
-) -> APIRouter:
-    """The office's routes, open with the service token only."""
-    router = APIRouter(
-        tags=["clearing"], responses=PROBLEM_RESPONSES, dependencies=[Depends(service_token_required(token_file))]
-    )
+def clearing_router(door: Door[Any], cases: RoutedCases, tasks: Tasks, agreements: AgreementSource) -> APIRouter:
+    """The office's routes: who acts is whoever signed in, so nobody acts in another's name."""
+    router = APIRouter(tags=["clearing"], responses=PROBLEM_RESPONSES)
+    acting = [open_to(Role.FRONT_DESK)]
 
-    @router.get("/v1/clearing")
+    @router.get("/v1/clearing", dependencies=[open_to(Role.FRONT_DESK, Role.COORDINATOR)])
     async def list_tasks(
         reason: UnplacedReason | None = None,
         code: Concern | None = None,
@@ -79,37 +75,37 @@ def clearing_router(
             next=_cursor_at(page[-1]) if found[limit:] else None,
         )
 
-    @router.post("/v1/clearing/{referral_id}/claim", openapi_extra=json_body(Claim))
+    @router.post("/v1/clearing/{referral_id}/claim", openapi_extra=json_body(Claim), dependencies=acting)
     async def claim(referral_id: ReferralId, request: Request) -> ReferralView:
         """Take a task on. Somebody else's only `instead_of` who has it now; one's own again changes nothing."""
         return await done(clearing.claim, await read_json(request, Claim), referral_id, request)
 
-    @router.post("/v1/clearing/{referral_id}/release", openapi_extra=json_body(Release))
+    @router.post("/v1/clearing/{referral_id}/release", dependencies=acting)
     async def release(referral_id: ReferralId, request: Request) -> ReferralView:
         """Give a task back; doing so again changes nothing."""
-        return await done(clearing.release, await read_json(request, Release), referral_id, request)
+        return await done(clearing.release, None, referral_id, request)
 
-    @router.post("/v1/clearing/{referral_id}/assign", openapi_extra=json_body(Assignment))
+    @router.post("/v1/clearing/{referral_id}/assign", openapi_extra=json_body(Assignment), dependencies=acting)
     async def assign(referral_id: ReferralId, request: Request) -> ReferralView:
         """Ask a partner of the agreement, whatever capacity it reported; only whoever claimed the task may."""
         return await done(clearing.assign, await read_json(request, Assignment), referral_id, request)
 
-    @router.post("/v1/clearing/{referral_id}/close", openapi_extra=json_body(Closing))
+    @router.post("/v1/clearing/{referral_id}/close", openapi_extra=json_body(Closing), dependencies=acting)
     async def close(referral_id: ReferralId, request: Request) -> ReferralView:
         """End a task without a partner; only whoever claimed it may."""
         return await done(clearing.close, await read_json(request, Closing), referral_id, request)
 
-    @router.post("/v1/referrals/{referral_id}/answer")
+    @router.post("/v1/referrals/{referral_id}/answer", dependencies=acting)
     async def answer(referral_id: ReferralId, request: Request) -> ReferralView:
         """Tell that a partner's question was answered by word of mouth; its time to respond goes on."""
         return await done(clearing.answer, None, referral_id, request)
 
     async def done(do: Doing[C], said: C, referral_id: ReferralId, request: Request) -> ReferralView:
         """The referral after what the office did; raises a problem where that was refused."""
-        cause = cause_of(request)
+        cause, staff_id = cause_of(request), caller_of(request).subject
 
         def decide(known: RoutedCase | None, now: datetime) -> Decision[RoutedCase]:
-            return do(said, referral_id, cases.situation, cause.id, known, now)
+            return do(said, referral_id, cases.situation, staff_id, cause.id, known, now)
 
         outcome = await door.submit(Command(referral_id, cause, decide))
         if isinstance(outcome, Failed):

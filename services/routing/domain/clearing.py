@@ -25,25 +25,20 @@ from shared.contracts.codes import Actor, AssignmentReason, ClosingReason, Refer
 from shared.contracts.routing import ReferralClosedUnmet
 from shared.pipeline.decisions import Decision
 
-StaffId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
+StaffId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,100}$")]
+"""Who of the office does it: the subject of the token they signed in with."""
 
 
 class _Said(BaseModel):
-    """Who of the office does it."""
+    """What is said about a task; who says it is known by the sign-in."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    staff_id: StaffId
 
 
 class Claim(_Said):
     """Somebody takes a task on; from another only by naming who has it now."""
 
     instead_of: StaffId | None = None
-
-
-class Release(_Said):
-    """Whoever has a task gives it back."""
 
 
 class Assignment(_Said):
@@ -76,6 +71,7 @@ class _About:
     case: RoutedCase
     referral: Referral
     situation: Situation
+    staff_id: StaffId
     cause_id: str
     now: datetime
 
@@ -86,8 +82,9 @@ class _About:
 
 C = TypeVar("C")
 _Effect = Callable[[C, _About], Decision[RoutedCase]]
-Doing = Callable[[C, ReferralId, Situation, str, RoutedCase | None, datetime], Decision[RoutedCase]]
-"""A pure decision of what was said, the referral it is about, the situation, the cause's id, the case and the time."""
+Doing = Callable[[C, ReferralId, Situation, StaffId, str, RoutedCase | None, datetime], Decision[RoutedCase]]
+"""A pure decision of what was said, the referral it is about, the situation, who says it, the cause's id, the case and
+the time."""
 
 _UNCHANGED: Final[Decision[RoutedCase]] = Decision()
 
@@ -105,6 +102,7 @@ def _finding(effect: _Effect[C]) -> Doing[C]:
         said: C,
         referral_id: ReferralId,
         situation: Situation,
+        staff_id: StaffId,
         cause_id: str,
         known: RoutedCase | None,
         now: datetime,
@@ -112,7 +110,7 @@ def _finding(effect: _Effect[C]) -> Doing[C]:
         referral = known.referral(referral_id) if known else None
         if known is None or referral is None:
             return _refused(Refusal.UNKNOWN_REFERRAL)
-        return effect(said, _About(known, referral, situation, cause_id, now))
+        return effect(said, _About(known, referral, situation, staff_id, cause_id, now))
 
     return decide
 
@@ -125,13 +123,14 @@ def _wrong_state(referral: Referral, transition: Transition) -> Decision[RoutedC
     return _refused(Refusal.WRONG_STATE, referral, expected=sorted(expected))
 
 
-def _not_theirs(referral: Referral, staff_id: StaffId) -> Decision[RoutedCase] | None:
+def _not_theirs(about: _About) -> Decision[RoutedCase] | None:
     """The refusal where somebody else has the task, or nobody."""
-    if referral.claimed_by == staff_id:
+    has_it = about.referral.claimed_by
+    if has_it == about.staff_id:
         return None
-    if referral.claimed_by is None:
-        return _refused(Refusal.NOT_CLAIMED, referral)
-    return _refused(Refusal.CLAIMED, referral, claimed_by=referral.claimed_by)
+    if has_it is None:
+        return _refused(Refusal.NOT_CLAIMED, about.referral)
+    return _refused(Refusal.CLAIMED, about.referral, claimed_by=has_it)
 
 
 def _in_hands_of(about: _About, staff_id: StaffId | None) -> Decision[RoutedCase]:
@@ -145,19 +144,19 @@ def claim(said: Claim, about: _About) -> Decision[RoutedCase]:
     """One person takes a task on. Of two, the second learns who was first, and may take it over by that name."""
     if refused := _wrong_state(about.referral, Transition.ASSIGNED):
         return refused
-    if about.referral.claimed_by in (None, said.instead_of) and about.referral.claimed_by != said.staff_id:
-        return _in_hands_of(about, said.staff_id)
-    return _not_theirs(about.referral, said.staff_id) or _UNCHANGED
+    if about.referral.claimed_by in (None, said.instead_of) and about.referral.claimed_by != about.staff_id:
+        return _in_hands_of(about, about.staff_id)
+    return _not_theirs(about) or _UNCHANGED
 
 
 @_finding
-def release(said: Release, about: _About) -> Decision[RoutedCase]:
+def release(_said: None, about: _About) -> Decision[RoutedCase]:
     """Whoever has the task gives it back; a task that nobody has stays so."""
     if refused := _wrong_state(about.referral, Transition.ASSIGNED):
         return refused
     if about.referral.claimed_by is None:
         return _UNCHANGED
-    return _not_theirs(about.referral, said.staff_id) or _in_hands_of(about, None)
+    return _not_theirs(about) or _in_hands_of(about, None)
 
 
 @_finding
@@ -166,9 +165,9 @@ def assign(said: Assignment, about: _About) -> Decision[RoutedCase]:
     know more than was reported. A task is assigned once only, so whoever assigned it so says the same again, whatever
     the partner has made of it meanwhile."""
     case, referral = about.case, about.referral
-    if (referral.claimed_by, referral.partner_id) == (said.staff_id, said.partner_id):
+    if (referral.claimed_by, referral.partner_id) == (about.staff_id, said.partner_id):
         return _UNCHANGED
-    if refused := _wrong_state(referral, Transition.ASSIGNED) or _not_theirs(referral, said.staff_id):
+    if refused := _wrong_state(referral, Transition.ASSIGNED) or _not_theirs(about):
         return refused
     agreement = about.situation.agreements.in_force(case.day)
     if agreement is None:
@@ -185,11 +184,11 @@ def close(said: Closing, about: _About) -> Decision[RoutedCase]:
     """End the task without a partner; what waited for its concerns is placed now."""
     case, referral = about.case, about.referral
     if referral.state is ReferralState.CLOSED and (referral.claimed_by, referral.reason) == (
-        said.staff_id,
+        about.staff_id,
         said.reason,
     ):
         return _UNCHANGED
-    if refused := _wrong_state(referral, Transition.CLOSED_UNMET) or _not_theirs(referral, said.staff_id):
+    if refused := _wrong_state(referral, Transition.CLOSED_UNMET) or _not_theirs(about):
         return refused
     closed = referral.moved(Transition.CLOSED_UNMET, about.now, Actor.OFFICE, said.reason)
     told = ReferralClosedUnmet(case_id=case.id, referral_id=closed.id, concerns=closed.concerns, reason=said.reason)

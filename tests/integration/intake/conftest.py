@@ -1,14 +1,14 @@
 """Intake's door on a real MongoDB, in a database of its own; what it would publish stays in the outbox."""
 
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from running_intake import Intake
+from running_intake import Intake, as_the_office
+from signing import sign_in
 
 from deploy.backends import Backends
 from services.intake.api import BODY_LIMITS, intake_routers
@@ -22,7 +22,6 @@ from shared.pipeline.door import Door
 from shared.pipeline.engine import Engine
 from shared.pipeline.outbox import Publisher
 from shared.web.equipment import equip
-from shared.web.service_token import read_or_create_token
 
 
 class _NoPublisher:
@@ -31,10 +30,9 @@ class _NoPublisher:
 
 
 @pytest.fixture(scope="session")
-async def intake(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Intake]:
+async def intake(backends: Backends) -> AsyncIterator[Intake]:
     """One intake for all tests of this folder; each test looks at its own cases or at what changed."""
-    token_file: Path = tmp_path_factory.mktemp("intake") / "service-token"
-    settings = IntakeSettings(**dict(backends.kafka), mongo_url=backends.mongo, service_token_file=token_file)
+    settings = IntakeSettings(**dict(backends.kafka), mongo_url=backends.mongo)
     client = mongo.connect(settings.mongo_url)
     database = client[f"intake-{uuid4().hex[:8]}"]
     await migrate(database, (*engine.MIGRATIONS, *outbox.MIGRATIONS, *set_aside.MIGRATIONS, *MIGRATIONS))
@@ -42,11 +40,13 @@ async def intake(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -
     door = Door(running, cast(Publisher, _NoPublisher()))
     door.start()
     app = FastAPI()
-    equip(app, dict, other_limits=BODY_LIMITS)
+    equip(app, dict, sign_in(), other_limits=BODY_LIMITS)
     for router in intake_routers(door, database, settings):
         app.include_router(router)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http:
-        yield Intake(app, http, database, running, read_or_create_token(token_file))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://intake", headers=as_the_office()
+    ) as http:
+        yield Intake(app, http, database, running)
     await door.stop()
     await client.drop_database(database.name)
     client.close()

@@ -13,9 +13,11 @@ import typer
 import uvicorn
 from running_intake import Intake
 from sample_bodies import a_body, a_concern, a_person, a_reference
+from signing import give_tokens, signed
 from typer.testing import CliRunner, Result
 
 from shared.web.limits import BODY_BYTES
+from shared.web.roles import Role
 from wegweiser.import_cases import LINES_PER_REQUEST, import_cases
 
 
@@ -93,8 +95,10 @@ async def test_a_line_with_another_body_under_a_known_reference_is_rejected(inta
 
 
 @pytest.fixture
-async def intake_url(intake: Intake) -> AsyncIterator[str]:
-    """The same application behind a real server."""
+async def intake_url(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """The same application behind a real server, and a command line that signs in there."""
+    give_tokens(monkeypatch, Role.OPERATOR)
+
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(intake.app, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
@@ -108,7 +112,10 @@ async def intake_url(intake: Intake) -> AsyncIterator[str]:
 async def test_each_outcome_comes_while_the_stream_is_still_open(intake_url: str) -> None:
     host, port = intake_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"POST /v1/cases:import HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+    authorization = f"Authorization: {signed(Role.SERVICE)['Authorization']}\r\n"
+    writer.write(
+        f"POST /v1/cases:import HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n{authorization}\r\n".encode()
+    )
     for number in (1, 2, 3):
         line = a_line().encode() + b"\n"
         writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
@@ -177,7 +184,7 @@ async def test_an_intake_that_is_away_is_said_in_one_line(tmp_path: Path) -> Non
 
 
 async def test_a_server_refuses_a_large_body_in_time(intake_url: str) -> None:
-    async with httpx.AsyncClient(base_url=intake_url) as http:
+    async with httpx.AsyncClient(base_url=intake_url, headers=signed(Role.FRONT_DESK)) as http:
         response = await http.post("/v1/cases", content=b" " * 2_000_000)
         after = await http.get("/v1/cases/x")
 

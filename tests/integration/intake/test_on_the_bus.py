@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from running_intake import as_the_office
 from sample_bodies import a_body, a_concern
+from signing import sign_in
 from toy.trial import eventually
 
 from deploy.backends import Backends
@@ -27,16 +28,18 @@ from shared.topics import provision, topics_for
 
 
 @pytest.fixture
-async def http(backends: Backends, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def http(backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
     """Intake's door; its topics and database have the names they have in life, and are gone afterwards."""
     topics = topics_for(())
     await provision(backends.kafka, topics)
-    token_file = tmp_path / "service-token"
-    app = create_app(IntakeSettings(**dict(backends.kafka), mongo_url=backends.mongo, service_token_file=token_file))
+    app = create_app(IntakeSettings(**dict(backends.kafka), mongo_url=backends.mongo))
+    app.state.sign_in = sign_in()
     service = app.state.service
     await service.pipeline.start()
     try:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://intake", headers=as_the_office()
+        ) as http:
             yield http
     finally:
         await service.pipeline.stop()
@@ -65,7 +68,7 @@ async def test_a_case_travels_in_codes_and_what_became_of_it_is_shown(
     concerns = [a_concern("integration_course", after=["care"]), a_concern("childcare", ref="care", note="KANARI")]
     case = (await http.post("/v1/cases", json=a_body(concerns=concerns, preferred_partners=["vhs"]))).json()
     path, care = f"/v1/cases/{case['case_id']}", case["concerns"][1]["concern_id"]
-    await http.post(f"{path}/notes", json={"staff_id": "fd-001", "text": "KANARI"})
+    await http.post(f"{path}/notes", json={"text": "KANARI"})
     await http.post(f"{path}/amend", json={"urgency": "soon"})
 
     async with AIOKafkaConsumer(TOPIC, **backends.kafka.options, auto_offset_reset="earliest") as consumer:

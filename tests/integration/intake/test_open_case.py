@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from running_intake import Intake
+from running_intake import Intake, as_the_office
 from sample_bodies import a_body, a_person, a_reference
 
 
@@ -64,12 +64,11 @@ async def test_a_key_that_came_with_a_known_reference_is_remembered(intake: Inta
     assert await intake.database["cases"].count_documents({"source_reference": other["source_reference"]}) == 0
 
 
-async def test_a_key_is_its_sender_s_own(intake: Intake) -> None:
+async def test_a_key_is_its_caller_s_own(intake: Intake) -> None:
     headers = {"Idempotency-Key": a_reference()}
-    elsewhere = {"organisation": "Jobcenter", "staff_id": "sw-002"}
 
     first = await intake.http.post("/v1/cases", json=a_body(), headers=headers)
-    other = await intake.http.post("/v1/cases", json=a_body(referrer=elsewhere, urgency="soon"), headers=headers)
+    other = await intake.http.post("/v1/cases", json=a_body(urgency="soon"), headers=headers | as_the_office("fd-002"))
 
     assert other.status_code == 201
     assert other.json()["case_id"] != first.json()["case_id"]

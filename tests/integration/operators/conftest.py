@@ -3,13 +3,13 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
 from click.testing import Result
 from fastapi import FastAPI
+from signing import give_tokens, sign_in, signed
 from toy.service import Tally
 from toy.trial import Trial, a_trial, running
 from typer.testing import CliRunner
@@ -19,9 +19,9 @@ from deploy.backends import Backends
 from shared.pipeline.pipeline import Pipeline
 from shared.web.equipment import equip
 from shared.web.operators import operators_router
+from shared.web.roles import Role
 from wegweiser.cli import app as command_line
 
-TOKEN = "the-token"
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -41,19 +41,11 @@ async def toy(trial: Trial) -> AsyncIterator[Pipeline[Tally]]:
 
 
 @pytest.fixture
-def token_file(tmp_path: Path) -> Path:
-    """Where the token lies."""
-    file = tmp_path / "service-token"
-    file.write_text(TOKEN)
-    return file
-
-
-@pytest.fixture
-def door(toy: Pipeline[Tally], trial: Trial, token_file: Path) -> FastAPI:
+def door(toy: Pipeline[Tally], trial: Trial) -> FastAPI:
     """Its HTTP door."""
     app = FastAPI()
-    equip(app, dict)
-    app.include_router(operators_router(toy, trial.database, token_file))
+    equip(app, dict, sign_in())
+    app.include_router(operators_router(toy, trial.database))
     return app
 
 
@@ -61,7 +53,7 @@ def door(toy: Pipeline[Tally], trial: Trial, token_file: Path) -> FastAPI:
 async def http(door: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client that holds the token."""
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(door), base_url="http://toy", headers={"Authorization": f"Bearer {TOKEN}"}
+        transport=httpx.ASGITransport(door), base_url="http://toy", headers=signed(Role.OPERATOR)
     ) as client:
         yield client
 
@@ -79,9 +71,9 @@ async def url(door: FastAPI) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def typed(trial: Trial, token_file: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
+def typed(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> Typed:
     """Types a command where no service runs."""
-    monkeypatch.setenv("SERVICE_TOKEN_FILE", str(token_file))
+    give_tokens(monkeypatch, Role.OPERATOR)
     for name, value in trial.kafka.environment.items():
         monkeypatch.setenv(name, value)
     for service in ("INTAKE", "ROUTING", "SCHEDULING", "NOTIFY"):

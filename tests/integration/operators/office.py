@@ -241,7 +241,6 @@ async def an_office(
         "MONGO_URL": backends.mongo,
         "INTAKE_URL": "http://127.0.0.1:9",
         "MAIL_FROM": "office@example.org",
-        "SERVICE_TOKEN_FILE": str(folder / "service-token"),
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -52,7 +52,7 @@ async def test_what_clocks_did_since_the_backup_is_done_again_and_not_told_twice
         return await routing.at_rest(calendar())
 
     def an_office() -> Any:
-        made = an_instance(routing.backends, tmp_path)
+        made = an_instance(routing.backends)
         goes_by(made, calendar)
         return made
 
@@ -104,12 +104,12 @@ async def test_what_the_office_decided_since_the_backup_is_named_and_not_done_ag
         after, offer = assigned(case, referral, "alpha", agreement, seen, now, Actor.OFFICE, HandOnReason.OTHER)
         return conclude(after, [offer], seen, "by-hand", now)
 
-    async with running(an_instance(routing.backends, tmp_path)):
+    async with running(an_instance(routing.backends)):
         [case_id] = await routing.open_cases(1, Concern.CHILDCARE)
         await eventually(lambda: routing.all_stand([case_id], S.CLEARING), what="a task of the office")
         await eventually(routing.at_rest, what="rest")
     moment, backup = datetime.now(UTC).isoformat(), await back_up(routing.database)
-    office = an_instance(routing.backends, tmp_path)
+    office = an_instance(routing.backends)
     async with running(office):
         await office.pipeline.handle([Command(case_id, Cause.begin(), partial(assign, office.states.situation))])
         [case] = await routing.all_stand([case_id], S.OFFERED)
@@ -129,7 +129,7 @@ async def test_what_the_office_decided_since_the_backup_is_named_and_not_done_ag
         f"{case_id}  alpha takes childcare [referral {referral_id}]",
     ]
     assert await routing.all_stand([case_id], S.CLEARING)
-    async with running(an_instance(routing.backends, tmp_path)):
+    async with running(an_instance(routing.backends)):
         await eventually(routing.at_rest, what="rest")
     told = sorted(type_ for type_, _ in said_by(await routing.records(queue_of("alpha"))).values())
     assert told == ["referral.accepted", "referral.offered", "reply.rejected"]

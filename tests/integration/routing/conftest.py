@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -10,7 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from routed import Routed, an_agreement, an_instance, routed, running
-from running_routing import Instance, NoPublisher, Routing
+from running_routing import Instance, NoPublisher, Routing, as_staff
+from signing import sign_in
 
 from deploy.backends import Backends
 from services.routing import agreement_store
@@ -27,16 +27,13 @@ from shared.pipeline.door import Door
 from shared.pipeline.engine import Engine, utc_now
 from shared.pipeline.outbox import Publisher
 from shared.web.equipment import equip
-from shared.web.service_token import read_or_create_token
 from wegweiser.settings import AGREEMENTS
 
 
 @pytest.fixture
-async def routing(backends: Backends, tmp_path: Path) -> AsyncIterator[Routing]:
+async def routing(backends: Backends) -> AsyncIterator[Routing]:
     """Two instances of routing, under the agreements of the repository."""
-    settings = RoutingSettings(
-        **dict(backends.kafka), mongo_url=backends.mongo, service_token_file=tmp_path / "service-token"
-    )
+    settings = RoutingSettings(**dict(backends.kafka), mongo_url=backends.mongo)
     client = mongo.connect(settings.mongo_url)
     database = client[f"routing-{uuid4().hex[:8]}"]
     ours = (*agreement_store.MIGRATIONS, *MIGRATIONS)
@@ -57,9 +54,9 @@ def migrations() -> Sequence[Migration]:
 
 
 @pytest.fixture(scope="module")
-async def live(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Routed]:
+async def live(backends: Backends) -> AsyncIterator[Routed]:
     """Routing on real topics as well, one for all tests of a module, each with cases of its own."""
-    instance = an_instance(backends, tmp_path_factory.mktemp("routing"))
+    instance = an_instance(backends)
     async with routed(backends, an_agreement()) as made, running(instance):
         yield made
 
@@ -71,10 +68,9 @@ async def _instance(database: Database, settings: RoutingSettings, stack: AsyncE
     door.start()
     stack.push_async_callback(door.stop)
     app = FastAPI()
-    equip(app, dict)
+    equip(app, dict, sign_in())
     for router in routing_routers(door, cases, database, settings):
         app.include_router(router)
-    token = {"Authorization": f"Bearer {read_or_create_token(settings.service_token_file)}"}
-    http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://routing", headers=token)
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://routing", headers=as_staff())
     await stack.enter_async_context(http)
     return Instance(app, http, running, cases)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import httpx
 from fastapi import FastAPI
+from signing import signed
 
 from services.routing.handlers import reactions
 from services.routing.repository import RoutedCases
@@ -18,6 +19,7 @@ from shared.envelope import Cause, new_traceparent
 from shared.mongo import Database
 from shared.pipeline.decisions import Command, Decision, Done, Received
 from shared.pipeline.engine import Engine
+from shared.web.roles import Role
 
 AUGUST_2017: Final = datetime(2017, 8, 15, 8, 5, tzinfo=UTC)
 
@@ -40,6 +42,11 @@ def a_case(*concerns: ConcernFacts, **facts: Any) -> CaseOpened:
         "concerns": concerns or (a_concern(Concern.HOUSING_SEARCH, AgeBand.TEENAGER),),
     }
     return CaseOpened(**defaults | facts)
+
+
+def as_staff(staff_id: str = "office-1") -> dict[str, str]:
+    """One of the front desk."""
+    return signed(Role.FRONT_DESK, sub=staff_id)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +12,7 @@ import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI
+from signing import sign_in, signed
 from toy.trial import eventually
 
 from deploy.backends import Backends
@@ -26,9 +26,9 @@ from shared.migrations import Migration
 from shared.mongo import Database
 from shared.topics import Topic, missing_topics, partner_topics, provision
 from shared.web.equipment import equip
+from shared.web.roles import Role
 from wegweiser.settings import AGREEMENTS
 
-TOKEN = "the-token"
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 OPENING, PRACTICE, FOLLOWING = load_agreements(AGREEMENTS)
 
@@ -163,15 +163,7 @@ class Door:
 
 
 @pytest.fixture
-def token_file(tmp_path: Path) -> Path:
-    """Where the token lies."""
-    file = tmp_path / "service-token"
-    file.write_text(TOKEN)
-    return file
-
-
-@pytest.fixture
-async def door(store: AgreementStore, backends: Backends, token_file: Path) -> AsyncIterator[Door]:
+async def door(store: AgreementStore, backends: Backends) -> AsyncIterator[Door]:
     partner = f"p-{uuid4().hex[:8]}"
     topics = partner_topics(partner)
     agreement = changed(
@@ -180,10 +172,10 @@ async def door(store: AgreementStore, backends: Backends, token_file: Path) -> A
         rules=[rule.model_dump() | {"takers": (partner,)} for rule in FOLLOWING.rules if rule.takers == ("vhs",)],
     )
     app = FastAPI()
-    equip(app, dict, other_limits=BODY_LIMITS)
-    app.include_router(agreements_router(store, backends.kafka, token_file))
+    equip(app, dict, sign_in(), other_limits=BODY_LIMITS)
+    app.include_router(agreements_router(store, backends.kafka))
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://routing", headers={"Authorization": f"Bearer {TOKEN}"}
+        transport=httpx.ASGITransport(app), base_url="http://routing", headers=signed(Role.OPERATOR)
     ) as http:
         yield Door(http, agreement, [topic.name for topic in topics])
     admin = AIOKafkaAdminClient(**backends.kafka.options)
@@ -273,18 +265,12 @@ async def test_a_thousand_rules_fit_through_the_door_and_more_are_refused_by_the
     assert refused.json()["errors"] == [{"pointer": "", "detail": "at most 2097152 bytes, not 3000000"}]
 
 
-async def test_only_our_own_services_may_ask(door: Door) -> None:
-    answer = await door.http.get("/v1/agreements", headers={"Authorization": "Bearer another"})
-
-    assert answer.status_code == 401
-
-
-async def test_without_a_broker_nothing_is_activated(store: AgreementStore, token_file: Path) -> None:
+async def test_without_a_broker_nothing_is_activated(store: AgreementStore) -> None:
     app = FastAPI()
-    equip(app, dict)
-    app.include_router(agreements_router(store, "127.0.0.1:9", token_file))
+    equip(app, dict, sign_in())
+    app.include_router(agreements_router(store, "127.0.0.1:9"))
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://routing", headers={"Authorization": f"Bearer {TOKEN}"}
+        transport=httpx.ASGITransport(app), base_url="http://routing", headers=signed(Role.OPERATOR)
     ) as http:
         answer = await http.post("/v1/agreements", json=FOLLOWING.model_dump(mode="json"))
 

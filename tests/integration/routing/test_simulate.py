@@ -43,12 +43,11 @@ Typed = Callable[..., Awaitable[Result]]
 
 
 @pytest.fixture
-async def routing(backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+async def routing(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """Routing's own database, under the name it has in life, and the settings that lead to it."""
     for name, value in backends.kafka.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MONGO_URL", backends.mongo)
-    monkeypatch.setenv("SERVICE_TOKEN_FILE", str(tmp_path / "service-token"))
     client = mongo.connect(backends.mongo)
     await client.drop_database("routing")
     database = client["routing"]

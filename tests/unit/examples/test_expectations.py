@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from wegweiser.expectations import unmet, unmet_of
@@ -95,4 +96,4 @@ def test_intake_is_asked_for_each_case_of_the_file(intake: str, tmp_path: Path) 
     file = tmp_path / "expected.json"
     file.write_text(json.dumps({"IC-1": expecting(debt=["awo"]), "IC-2": expecting(debt=["awo"])}), encoding="utf-8")
 
-    assert unmet(intake, file) == ["IC-2: cases found: 0, expected: 1"]
+    assert unmet(intake, httpx.Auth(), file) == ["IC-2: cases found: 0, expected: 1"]

@@ -429,17 +429,17 @@ def test_a_concern_shows_what_answered_it() -> None:
 def test_a_note_is_kept_apart_and_no_event() -> None:
     case = an_open_case()
     withdrawn = withdraw_case(WithdrawalReason.BY_PERSON, case, NOW).state
-    said = NewNote(staff_id="fd-001", text="KANARI")
+    said = NewNote(text="KANARI")
 
     for known in (case, withdrawn):
-        decision = add_note(said, "n1", known, NOW)
+        decision = add_note(said, "n1", "fd-001", known, NOW)
 
         assert decision.events == ()
         assert decision.answer == {"note_id": "n1", "written_at": NOW}
         assert decision.state is not None
         assert [note["text"] for note in decision.state.new_notes] == ["KANARI"]
         assert "KANARI" not in decision.state.model_dump_json()
-    assert add_note(said, "n1", None, NOW).answer == {"refused": "unknown-case", "errors": []}
+    assert add_note(said, "n1", "fd-001", None, NOW).answer == {"refused": "unknown-case", "errors": []}
 
 
 def test_of_two_that_were_asked_at_the_same_moment_the_later_one_is_shown() -> None:

@@ -1,10 +1,10 @@
 """Developers on the other side read the interface from its OpenAPI document."""
 
-from pathlib import Path
 from typing import Any, cast
 
 from fastapi import FastAPI
 from intake_builders import an_open_case
+from signing import sign_in
 
 from services.intake.api.cases import cases_router
 from services.intake.api.imports import imports_router
@@ -12,20 +12,21 @@ from services.intake.api.notes import notes_router
 from services.intake.api.persons import persons_router
 from services.intake.domain.views import shown
 from shared.web.equipment import equip
+from shared.web.roles import with_alternatives
 
 
 def the_document() -> dict[str, Any]:
     nothing = cast(Any, None)
     app = FastAPI()
-    equip(app, dict)
+    equip(app, dict, sign_in())
     for router in (
         cases_router(nothing, nothing, nothing),
         notes_router(nothing, nothing, nothing),
         imports_router(nothing),
-        persons_router(nothing, Path("token")),
+        persons_router(nothing),
     ):
         app.include_router(router)
-    return app.openapi()
+    return with_alternatives(app.openapi())
 
 
 def test_a_body_that_the_endpoint_reads_itself_is_documented_without_references() -> None:
@@ -84,9 +85,11 @@ def test_a_case_is_documented_as_it_is_shown() -> None:
     assert set(schema["properties"]["concerns"]["items"]["properties"]) == set(view["concerns"][0])
 
 
-def test_what_needs_the_token_says_so() -> None:
+def test_a_route_says_which_role_is_enough() -> None:
     document = the_document()
 
-    [scheme] = document["paths"]["/v1/persons:batchGet"]["post"]["security"]
-    assert document["components"]["securitySchemes"][next(iter(scheme))]["scheme"] == "bearer"
-    assert "security" not in document["paths"]["/v1/cases"]["post"]
+    assert document["components"]["securitySchemes"]["signIn"]["scheme"] == "bearer"
+    assert document["paths"]["/v1/persons:batchGet"]["post"]["security"] == [{"signIn": ["service"]}]
+    either = [{"signIn": [role]} for role in ("front_desk", "service", "social_worker")]
+    assert document["paths"]["/v1/cases"]["post"]["security"] == either
+    assert "security" not in document["paths"]["/health/live"]["get"]

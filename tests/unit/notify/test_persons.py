@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from signing import sign_in, signed
 
 from services.intake.api.persons import persons_router
-from services.notify.persons import IntakePersons, PersonsUnavailableError, ServiceToken
+from services.notify.persons import IntakePersons, PersonsUnavailableError
 from shared.contracts.base import derived_id
+from shared.web.equipment import equip
+from shared.web.roles import Role
 
 KNOWN, UNKNOWN = derived_id("known"), derived_id("unknown")
 RECORD: dict[str, Any] = {
@@ -29,17 +31,16 @@ class FakeVault:
         return [RECORD] if KNOWN in ids else []
 
 
-Client = Callable[[httpx.AsyncBaseTransport, str], IntakePersons]
+Client = Callable[[httpx.AsyncBaseTransport], IntakePersons]
 
 
 @pytest.fixture
-async def asking(tmp_path: Path) -> AsyncIterator[Client]:
-    """Makes the reader for an intake behind this transport, with this token in the file."""
+async def asking() -> AsyncIterator[Client]:
+    """Makes the reader for an intake behind this transport, signed in as a service."""
     opened: list[IntakePersons] = []
 
-    def ask(transport: httpx.AsyncBaseTransport, token: str) -> IntakePersons:
-        (tmp_path / "token").write_text(f"{token}\n")
-        client = httpx.AsyncClient(transport=transport, base_url="http://intake", auth=ServiceToken(tmp_path / "token"))
+    def ask(transport: httpx.AsyncBaseTransport) -> IntakePersons:
+        client = httpx.AsyncClient(transport=transport, base_url="http://intake", headers=signed(Role.SERVICE))
         opened.append(IntakePersons(client))
         return opened[-1]
 
@@ -48,10 +49,11 @@ async def asking(tmp_path: Path) -> AsyncIterator[Client]:
         await persons.close()
 
 
-def the_intake(token_file: Path) -> httpx.ASGITransport:
+def the_intake() -> httpx.ASGITransport:
     """Intake's own route, which knows one person."""
     app = FastAPI()
-    app.include_router(persons_router(FakeVault(), token_file))  # type: ignore[arg-type]
+    equip(app, dict, sign_in())
+    app.include_router(persons_router(FakeVault()))  # type: ignore[arg-type]
     return httpx.ASGITransport(app)
 
 
@@ -60,8 +62,8 @@ def answering(status: int, body: object = None) -> httpx.MockTransport:
     return httpx.MockTransport(lambda _: httpx.Response(status, content=json.dumps(body)))
 
 
-async def test_intake_tells_the_persons_it_knows(asking: Client, tmp_path: Path) -> None:
-    found = await asking(the_intake(tmp_path / "token"), "the token").fetch({KNOWN, UNKNOWN})
+async def test_intake_tells_the_persons_it_knows(asking: Client) -> None:
+    found = await asking(the_intake()).fetch({KNOWN, UNKNOWN})
 
     assert found.keys() == {KNOWN}
     assert (found[KNOWN].given_name, found[KNOWN].family_name) == ("Özlem", "")
@@ -72,7 +74,7 @@ async def test_intake_tells_the_persons_it_knows(asking: Client, tmp_path: Path)
 async def test_an_address_without_leave_is_not_used(asking: Client) -> None:
     person = {"person_id": KNOWN, "given_name": "", "family_name": "", "email": "a@example.org", "may_contact_by": []}
 
-    found = await asking(answering(200, {"persons": [person]}), "").fetch({KNOWN})
+    found = await asking(answering(200, {"persons": [person]})).fetch({KNOWN})
 
     assert found[KNOWN].mail_address is None
 
@@ -80,12 +82,12 @@ async def test_an_address_without_leave_is_not_used(asking: Client) -> None:
 @pytest.mark.parametrize("status", [401, 404, 422, 429, 500, 503])
 async def test_a_refusal_says_nothing_about_the_persons(asking: Client, status: int) -> None:
     with pytest.raises(PersonsUnavailableError, match=str(status)):
-        await asking(answering(status), "").fetch({KNOWN})
+        await asking(answering(status)).fetch({KNOWN})
 
 
 async def test_an_answer_that_is_not_understood_counts_as_none(asking: Client) -> None:
     with pytest.raises(PersonsUnavailableError, match="ValidationError"):
-        await asking(answering(200, {"people": []}), "").fetch({KNOWN})
+        await asking(answering(200, {"people": []})).fetch({KNOWN})
 
 
 async def test_an_intake_that_is_away_is_unavailable(asking: Client) -> None:
@@ -93,14 +95,4 @@ async def test_an_intake_that_is_away_is_unavailable(asking: Client) -> None:
         raise httpx.ConnectError("no", request=request)
 
     with pytest.raises(PersonsUnavailableError, match="ConnectError"):
-        await asking(httpx.MockTransport(away), "").fetch({KNOWN})
-
-
-async def test_a_token_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
-    client = httpx.AsyncClient(
-        transport=answering(200, {"persons": []}), base_url="http://intake", auth=ServiceToken(tmp_path / "later")
-    )
-
-    async with client:
-        with pytest.raises(PersonsUnavailableError, match="FileNotFoundError"):
-            await IntakePersons(client).fetch({KNOWN})
+        await asking(httpx.MockTransport(away)).fetch({KNOWN})

@@ -19,7 +19,7 @@ from routing_builders import (
 
 from services.routing.domain import clearing
 from services.routing.domain.case import Referral, RoutedCase
-from services.routing.domain.clearing import Assignment, Claim, Closing, Doing, Release
+from services.routing.domain.clearing import Assignment, Claim, Closing, Doing
 from services.routing.domain.decisions import withdraw
 from services.routing.domain.replies import accept, ask_back, decline
 from services.routing.domain.situation import Room, Situation
@@ -58,12 +58,14 @@ def a_task(**facts: Any) -> RoutedCase:
     return a_routed_case(Concern.HOUSING_SEARCH, **A_CHILDS_HOME | facts)
 
 
-def doing(do: Doing[Any], said: Any, case: RoutedCase, situation: Situation = SEEN) -> Decision[RoutedCase]:
-    return do(said, case.referrals[0].id, situation, derived_id("cause"), case, NOW)
+def doing(
+    do: Doing[Any], said: Any, case: RoutedCase, situation: Situation = SEEN, *, by: str = "office-1"
+) -> Decision[RoutedCase]:
+    return do(said, case.referrals[0].id, situation, by, derived_id("cause"), case, NOW)
 
 
 def claimed(case: RoutedCase, by: str = "office-1") -> RoutedCase:
-    return state_after(doing(clearing.claim, Claim(staff_id=by), case))
+    return state_after(doing(clearing.claim, Claim(), case, by=by))
 
 
 def first_of(decision: Decision[RoutedCase]) -> Referral:
@@ -77,16 +79,16 @@ def refusal(decision: Decision[RoutedCase]) -> Any:
     return decision.answer
 
 
-def to(partner_id: PartnerId, staff_id: str = "office-1") -> Assignment:
-    return Assignment(staff_id=staff_id, partner_id=partner_id, reason=AssignmentReason.AGE_CLARIFIED)
+def to(partner_id: PartnerId) -> Assignment:
+    return Assignment(partner_id=partner_id, reason=AssignmentReason.AGE_CLARIFIED)
 
 
-def because(reason: ClosingReason, staff_id: str = "office-1") -> Closing:
-    return Closing(staff_id=staff_id, reason=reason)
+def because(reason: ClosingReason) -> Closing:
+    return Closing(reason=reason)
 
 
 def test_whoever_claims_a_task_has_it_and_nobody_is_told() -> None:
-    decision = doing(clearing.claim, Claim(staff_id="office-1"), a_task())
+    decision = doing(clearing.claim, Claim(), a_task())
 
     assert (first_of(decision).claimed_by, first_of(decision).claimed_at) == ("office-1", NOW)
     assert decision.events == ()
@@ -94,18 +96,18 @@ def test_whoever_claims_a_task_has_it_and_nobody_is_told() -> None:
 
 @pytest.mark.parametrize("instead_of", [None, "office-1"])
 def test_the_same_claim_again_changes_nothing(instead_of: str | None) -> None:
-    assert doing(clearing.claim, Claim(staff_id="office-1", instead_of=instead_of), claimed(a_task())) == Decision()
+    assert doing(clearing.claim, Claim(instead_of=instead_of), claimed(a_task())) == Decision()
 
 
 def test_a_claimed_task_is_refused_to_a_second_person() -> None:
-    refused = refusal(doing(clearing.claim, Claim(staff_id="office-2"), claimed(a_task())))
+    refused = refusal(doing(clearing.claim, Claim(), claimed(a_task()), by="office-2"))
 
     assert refused == {"refused": "claimed", "state": "clearing", "claimed_by": "office-1"}
 
 
 @pytest.mark.parametrize(("named", "has_it"), [("office-1", "office-2"), ("office-3", None)])
 def test_a_task_is_taken_over_only_by_the_name_of_who_has_it(named: str, has_it: str | None) -> None:
-    decision = doing(clearing.claim, Claim(staff_id="office-2", instead_of=named), claimed(a_task()))
+    decision = doing(clearing.claim, Claim(instead_of=named), claimed(a_task()), by="office-2")
 
     if has_it:
         assert first_of(decision).claimed_by == has_it
@@ -116,10 +118,10 @@ def test_a_task_is_taken_over_only_by_the_name_of_who_has_it(named: str, has_it:
 def test_only_its_claimant_gives_a_task_back() -> None:
     case = claimed(a_task())
 
-    assert refusal(doing(clearing.release, Release(staff_id="office-2"), case))["refused"] == "claimed"
-    released = doing(clearing.release, Release(staff_id="office-1"), case)
+    assert refusal(doing(clearing.release, None, case, by="office-2"))["refused"] == "claimed"
+    released = doing(clearing.release, None, case)
     assert (first_of(released).claimed_by, first_of(released).claimed_at) == (None, None)
-    assert doing(clearing.release, Release(staff_id="office-1"), state_after(released)) == Decision()
+    assert doing(clearing.release, None, state_after(released)) == Decision()
 
 
 def test_an_assigned_task_is_offered_by_the_office() -> None:
@@ -158,7 +160,7 @@ def test_the_same_assignment_again_changes_nothing_whatever_happened_since(
 
     assert doing(clearing.assign, to("awo"), case) == Decision()
     assert refusal(doing(clearing.assign, to("caritas"), case))["refused"] == "wrong-state"
-    assert refusal(doing(clearing.assign, to("awo", "office-2"), case))["refused"] == "wrong-state"
+    assert refusal(doing(clearing.assign, to("awo"), case, by="office-2"))["refused"] == "wrong-state"
 
 
 @pytest.mark.parametrize(
@@ -193,8 +195,8 @@ def test_a_partner_that_declined_may_be_asked_again_by_the_office() -> None:
     case = state_after(decline(SEEN, received(reply, by="schuldnerberatung"), case, NOW))
     task = case.referrals[1].id
 
-    case = state_after(clearing.claim(Claim(staff_id="office-1"), task, SEEN, new_id(), case, NOW))
-    decision = clearing.assign(to("schuldnerberatung"), task, SEEN, new_id(), case, NOW)
+    case = state_after(clearing.claim(Claim(), task, SEEN, "office-1", new_id(), case, NOW))
+    decision = clearing.assign(to("schuldnerberatung"), task, SEEN, "office-1", new_id(), case, NOW)
 
     [offer] = events_of(decision, ReferralOffered)
     assert (offer.referral_id, offer.rules) == (task, ("schuldnerberatung-money",))
@@ -208,8 +210,8 @@ def test_a_closed_task_ends_and_the_case_with_it() -> None:
     assert state_after(decision).state is CaseState.SETTLED
     again = doing(clearing.close, because(ClosingReason.NO_OFFER), state_after(decision))
     assert again == Decision()
-    for other in (because(ClosingReason.OTHER), because(ClosingReason.NO_OFFER, "office-2")):
-        assert refusal(doing(clearing.close, other, state_after(decision)))["refused"] == "wrong-state"
+    for other, by in ((because(ClosingReason.OTHER), "office-1"), (because(ClosingReason.NO_OFFER), "office-2")):
+        assert refusal(doing(clearing.close, other, state_after(decision), by=by))["refused"] == "wrong-state"
 
 
 def test_what_waited_for_a_closed_task_is_placed() -> None:
@@ -218,8 +220,8 @@ def test_what_waited_for_a_closed_task_is_placed() -> None:
     case = state_after(opened(a_case(concerns=(care, course), received_at=AUGUST_2017)))
     task = next(referral.id for referral in case.referrals if referral.state is ReferralState.CLEARING)
 
-    case = state_after(clearing.claim(Claim(staff_id="office-1"), task, SEEN, new_id(), case, NOW))
-    decision = clearing.close(because(ClosingReason.DONE_BY_OFFICE), task, SEEN, new_id(), case, NOW)
+    case = state_after(clearing.claim(Claim(), task, SEEN, "office-1", new_id(), case, NOW))
+    decision = clearing.close(because(ClosingReason.DONE_BY_OFFICE), task, SEEN, "office-1", new_id(), case, NOW)
 
     assert len(events_of(decision, ReferralReleased)) == 1
     [offer] = events_of(decision, ReferralOffered)
@@ -236,8 +238,8 @@ def test_only_the_claimant_ends_a_task(do: Doing[Any], said: Any) -> None:
 
 
 EVERYTHING: Final = [
-    (clearing.claim, Claim(staff_id="office-1")),
-    (clearing.release, Release(staff_id="office-1")),
+    (clearing.claim, Claim()),
+    (clearing.release, None),
     (clearing.assign, to("awo")),
     (clearing.close, because(ClosingReason.OTHER)),
     (clearing.answer, None),
@@ -256,8 +258,8 @@ def test_what_is_no_task_is_refused_by_its_state(do: Doing[Any], said: Any) -> N
 def test_an_unknown_referral_is_refused_and_the_id_of_its_case_is_one(do: Doing[Any], said: Any) -> None:
     case = a_task()
 
-    assert refusal(do(said, new_id(), SEEN, new_id(), None, NOW)) == {"refused": "unknown-referral"}
-    assert refusal(do(said, case.id, SEEN, new_id(), case, NOW)) == {"refused": "unknown-referral"}
+    assert refusal(do(said, new_id(), SEEN, "office-1", new_id(), None, NOW)) == {"refused": "unknown-referral"}
+    assert refusal(do(said, case.id, SEEN, "office-1", new_id(), case, NOW)) == {"refused": "unknown-referral"}
 
 
 def asked_back(case: RoutedCase, by: str) -> RoutedCase:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from routing_builders import a_routed_case
+from signing import sign_in
 
 from services.routing.api.agreements import PATH, agreements_router
 from services.routing.api.capacities import capacities_router
@@ -22,11 +23,11 @@ from shared.web.equipment import equip
 def the_document() -> dict[str, Any]:
     nothing = cast(Any, None)
     app = FastAPI()
-    equip(app, dict)
-    app.include_router(clearing_router(nothing, nothing, nothing, nothing, Path("token")))
-    app.include_router(explanations_router(nothing, nothing, Path("token")))
-    app.include_router(capacities_router(nothing, Path("token")))
-    app.include_router(agreements_router(nothing, "", Path("token")))
+    equip(app, dict, sign_in())
+    app.include_router(clearing_router(nothing, nothing, nothing, nothing))
+    app.include_router(explanations_router(nothing, nothing))
+    app.include_router(capacities_router(nothing))
+    app.include_router(agreements_router(nothing, ""))
     return app.openapi()
 
 
@@ -35,10 +36,10 @@ def of_every_route() -> list[dict[str, Any]]:
     return [operation for path, methods in paths.items() if path.startswith("/v1/") for operation in methods.values()]
 
 
-def test_every_route_needs_the_token_and_documents_its_answer_and_its_problems() -> None:
+def test_every_route_needs_a_role_and_documents_its_answer_and_its_problems() -> None:
     assert len(of_every_route()) == 11
     for operation in of_every_route():
-        assert operation["security"] == [{"serviceToken": []}]
+        assert operation["security"][0]["signIn"]
         assert "application/problem+json" in operation["responses"]["default"]["content"]
         assert "422" not in operation["responses"]
         assert "$ref" in operation["responses"]["200"]["content"]["application/json"]["schema"]
@@ -48,10 +49,9 @@ def test_every_route_needs_the_token_and_documents_its_answer_and_its_problems()
 @pytest.mark.parametrize(
     ("what", "fields"),
     [
-        ("claim", {"staff_id", "instead_of"}),
-        ("release", {"staff_id"}),
-        ("assign", {"staff_id", "partner_id", "reason"}),
-        ("close", {"staff_id", "reason"}),
+        ("claim", {"instead_of"}),
+        ("assign", {"partner_id", "reason"}),
+        ("close", {"reason"}),
     ],
 )
 def test_every_body_is_documented_without_references(what: str, fields: set[str]) -> None:
@@ -72,7 +72,7 @@ def test_an_activation_is_documented_by_both_of_its_answers() -> None:
 
 async def test_the_service_reads_larger_agreements_than_other_bodies(tmp_path: Path) -> None:
     nowhere = {"kafka_bootstrap": "127.0.0.1:9", "mongo_url": "mongodb://127.0.0.1:9"}
-    app = create_app(RoutingSettings(**nowhere, service_token_file=tmp_path / "token"))
+    app = create_app(RoutingSettings(**nowhere))
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://routing") as http:
         answers = [await http.post(path, content=b" " * 1_000_000) for path in (PATH, "/v1/clearing/1/claim")]
@@ -88,6 +88,7 @@ def test_what_the_list_can_be_filtered_by_is_documented() -> None:
         "cursor", "limit",
     }  # fmt: skip
     assert "requestBody" not in the_document()["paths"]["/v1/referrals/{referral_id}/answer"]["post"]
+    assert "requestBody" not in the_document()["paths"]["/v1/clearing/{referral_id}/release"]["post"]
 
 
 def test_a_referral_is_documented_as_it_is_shown() -> None:

@@ -66,13 +66,13 @@ class Walk(Living):
 
     def clears(self, do: Any, said: Any, what: str) -> None:
         """The office works on its newest task."""
-        self.made(do(said, self.last.id, self.situation, self.cause(), self.case, self.now))
+        self.made(do(said, self.last.id, self.situation, "fd-1", self.cause(), self.case, self.now))
         self.lines.append(self._line(f"the office {what}"))
 
     def assigns(self, partner: str, reason: AssignmentReason) -> None:
         """Somebody of the office takes the newest task on and asks a partner."""
-        self.clears(clearing.claim, clearing.Claim(staff_id="fd-1"), "claims the task")
-        said = clearing.Assignment(staff_id="fd-1", partner_id=partner, reason=reason)
+        self.clears(clearing.claim, clearing.Claim(), "claims the task")
+        said = clearing.Assignment(partner_id=partner, reason=reason)
         self.clears(clearing.assign, said, f"asks {partner}, {reason}")
 
     def _line(self, what: str) -> str:
@@ -195,8 +195,8 @@ def unanswered() -> Walk:
 
 def closed_unmet() -> Walk:
     walk = Walk(Concern.DEBT, excluded_partners=("schuldnerberatung",))
-    walk.clears(clearing.claim, clearing.Claim(staff_id="fd-1"), "claims the task")
-    said = clearing.Closing(staff_id="fd-1", reason=ClosingReason.NO_OFFER)
+    walk.clears(clearing.claim, clearing.Claim(), "claims the task")
+    said = clearing.Closing(reason=ClosingReason.NO_OFFER)
     walk.clears(clearing.close, said, f"closes it, {said.reason}")
     return walk
 

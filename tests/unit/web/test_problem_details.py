@@ -9,10 +9,12 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
+from signing import sign_in, signed
 
 from shared.mongo import UnavailableError
 from shared.web.bodies import read_json
 from shared.web.equipment import equip
+from shared.web.roles import Role
 
 SECRET = "Özlem Işık"
 
@@ -31,7 +33,7 @@ class Notes(BaseModel):
 def an_app() -> FastAPI:
     app = FastAPI(redirect_slashes=False)
     router = APIRouter()
-    equip(app, lambda: {"group": False})
+    equip(app, lambda: {"group": False}, sign_in())
 
     @app.post("/notes")
     async def take(request: Request) -> dict[str, str]:
@@ -201,4 +203,4 @@ async def test_a_service_that_is_not_ready_says_which_check_fails(
 
 async def test_a_service_is_alive_and_shows_its_figures(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health/live")).status_code == 200
-    assert "# HELP" in (await client.get("/metrics")).text
+    assert "# HELP" in (await client.get("/metrics", headers=signed(Role.OPERATOR))).text

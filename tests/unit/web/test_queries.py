@@ -22,7 +22,6 @@ def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pat
         "MONGO_URL": "mongodb://127.0.0.1:1",
         "INTAKE_URL": "http://127.0.0.1:1",
         "MAIL_FROM": "office@example.org",
-        "SERVICE_TOKEN_FILE": str(tmp_path / "service-token"),
     }.items():
         monkeypatch.setenv(name, value)
     made: FastAPI = import_module(f"services.{request.param}.app").create_app()

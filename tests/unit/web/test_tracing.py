@@ -4,6 +4,7 @@ import httpx
 import pytest
 import structlog
 from fastapi import Depends, FastAPI
+from signing import sign_in
 
 from shared.envelope import TRACEPARENT, Cause, is_id
 from shared.web.equipment import equip
@@ -15,7 +16,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 async def answer_to(headers: dict[str, str | bytes]) -> httpx.Response:
     app = FastAPI()
-    equip(app, dict)
+    equip(app, dict, sign_in())
 
     @app.get("/thread")
     async def show(cause: Cause = Depends(cause_of)) -> dict[str, object]:

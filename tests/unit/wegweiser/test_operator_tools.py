@@ -4,13 +4,16 @@ import socket
 from pathlib import Path
 
 import pytest
+from signing import give_tokens
 from typer.testing import CliRunner
 
+from shared.web.roles import Role
 from wegweiser.cli import app
 from wegweiser.columns import aligned
 from wegweiser.lag import Position, lines_of
 
-ADDRESSES = ("KAFKA_BOOTSTRAP", "INTAKE_URL", "ROUTING_URL", "SCHEDULING_URL", "NOTIFY_URL", "SERVICE_TOKEN_FILE")
+ADDRESSES = ("KAFKA_BOOTSTRAP", "INTAKE_URL", "ROUTING_URL", "SCHEDULING_URL", "NOTIFY_URL")
+SIGN_IN = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -18,7 +21,7 @@ NOBODY = "http://127.0.0.1:9"
 def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A folder without a platform."""
     monkeypatch.chdir(tmp_path)
-    for name in ADDRESSES:
+    for name in (*ADDRESSES, *SIGN_IN):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -48,18 +51,31 @@ def a_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `make run` leaves; nobody answers at its addresses."""
     Path("var").mkdir()
     names = [name for name in ADDRESSES if name.endswith("_URL")]
-    Path("var/platform.env").write_text("".join(f"{name}={NOBODY}\n" for name in names))
-    Path("var/service-token").write_text("token")
+    Path("var/platform.env").write_text("".join(f"{name}={NOBODY}\n" for name in (*names, *SIGN_IN)))
+    give_tokens(monkeypatch, Role.OPERATOR)
 
 
-def test_a_token_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    a_platform(monkeypatch)
-    monkeypatch.setenv("SERVICE_TOKEN_FILE", "var/elsewhere")
+def test_who_the_commands_are_to_the_issuer_has_to_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ADDRESSES:
+        monkeypatch.setenv(name, NOBODY)
 
-    code, said = run("trace", "IC-001")
+    for command in (["trace", "IC-001"], ["token", "operator"]):
+        code, said = run(*command)
 
-    assert (code, said.count("\n")) == (2, 1)
-    assert "var/elsewhere" in said
+        assert (code, said.count("\n")) == (2, 1)
+        assert "OIDC_CLIENT_SECRET" in said
+
+
+def test_an_issuer_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SIGN_IN:
+        monkeypatch.setenv(name, "http://127.0.0.1:8")
+    for name in ADDRESSES:
+        monkeypatch.setenv(name, NOBODY)
+
+    assert run("token", "operator") == (2, "the issuer does not answer (ConnectError)\n")
+    assert run("dead-letters", "list", "--service", "routing")[1] == (
+        "nothing waits\nthe issuer does not answer (ConnectError)\n"
+    )
 
 
 def test_a_trace_says_who_could_not_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +132,8 @@ def test_an_order_names_one_dead_letter_or_all_of_a_service(order: str, argument
 def test_a_complaint_of_an_import_stays_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = {"status": 422, "detail": "long " * 40}
     outcome = {"line": 1, "status": "rejected", "problem": problem}
+    for name in SIGN_IN:
+        monkeypatch.setenv(name, NOBODY)
     monkeypatch.setattr("wegweiser.import_cases._sent", lambda *_: [outcome])
     cases = tmp_path / "cases.ndjson"
     cases.write_text("{}\n")

@@ -1,6 +1,6 @@
 """How a run of the sample cases ends, and what it leaves for others to find."""
 
-import stat
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ import pytest
 from deploy.embedded.ports import free_ports
 from shared.topics import SERVICES
 from wegweiser import run
-from wegweiser.platform import Platform, forget_addresses
+from wegweiser.platform import Platform, forget_environment
 from wegweiser.run import Show
 from wegweiser.settings import PlatformSettings
 
 
 def settings_in(folder: Path) -> PlatformSettings:
-    names = ("kafka", "kafka_controller", "mongo", "smtp", *SERVICES)
+    names = ("kafka", "kafka_controller", "mongo", "smtp", "issuer", *SERVICES)
     ports: dict[str, Any] = {f"{name}_port": port for name, port in zip(names, free_ports(len(names)), strict=True)}
     return PlatformSettings(var_dir=folder, **ports)
 
@@ -100,17 +100,30 @@ def test_an_operator_and_each_service_find_what_they_need_in_a_file_of_their_own
     assert f"KAFKA_BOOTSTRAP=127.0.0.1:{settings.kafka_port}" in lines
     assert "KAFKA_SASL_USERNAME=operator" in lines
     assert f"INTAKE_URL=http://127.0.0.1:{settings.intake_port}" in lines
-    assert f"SERVICE_TOKEN_FILE='{settings.var_dir}/service-token'" in lines
+    assert f"OIDC_ISSUER=http://127.0.0.1:{settings.issuer_port}" in lines
+    assert "OIDC_CLIENT_ID=wegweiser" in lines
     assert "MONGO_URL" not in operators.read_text()
     assert "KAFKA_SASL_USERNAME=notify" in notifys.read_text().splitlines()
     assert "MONGO_URL='mongodb://notify:" in notifys.read_text()
-    assert {stat.S_IMODE(file.stat().st_mode) for file in (operators, notifys)} == {0o600}
 
 
-def test_what_is_secret_is_gone_from_the_files_of_addresses_when_a_platform_has_ended(tmp_path: Path) -> None:
+def test_each_service_finds_its_own_secret_and_no_other(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    Platform(settings, print)._write_environment()
+    platform = Platform(settings, print)
 
-    forget_addresses(settings.var_dir)
+    platform._write_environment()
 
-    assert sorted(path.name for path in settings.var_dir.iterdir()) == ["secrets"]
+    files = [tmp_path / "platform.env", *(tmp_path / "services" / f"{name}.env" for name in SERVICES)]
+    secrets = [re.findall("OIDC_CLIENT_SECRET=(.+)", file.read_text()) for file in files]
+    assert [len(found) for found in secrets] == [1, *(int(name == "notify") for name in SERVICES)]
+    assert len({*secrets[0], *secrets[-1]}) == 2
+    assert {file.stat().st_mode & 0o777 for file in (*files, *(tmp_path / "secrets").iterdir())} == {0o600}
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_told_others_goes_with_the_platform(tmp_path: Path) -> None:
+    Platform(settings_in(tmp_path), print)._write_environment()
+
+    forget_environment(tmp_path)
+
+    assert list(tmp_path.rglob("*.env")) == []
