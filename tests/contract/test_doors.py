@@ -17,6 +17,7 @@ from shared.web.roles import OPEN, Role, access_table, require_roles
 SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
 SETTINGS = {
     "KAFKA_BOOTSTRAP": "127.0.0.1:9",
+    "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
     "MONGO_URL": "mongodb://127.0.0.1:9",
     "INTAKE_URL": "http://127.0.0.1:9",
     "MAIL_FROM": "office@example.org",

@@ -71,7 +71,11 @@ def test_an_activation_is_documented_by_both_of_its_answers() -> None:
 
 
 async def test_the_service_reads_larger_agreements_than_other_bodies(tmp_path: Path) -> None:
-    nowhere = {"kafka_bootstrap": "127.0.0.1:9", "mongo_url": "mongodb://127.0.0.1:9"}
+    nowhere = {
+        "kafka_bootstrap": "127.0.0.1:9",
+        "kafka_security_protocol": "PLAINTEXT",
+        "mongo_url": "mongodb://127.0.0.1:9",
+    }
     app = create_app(RoutingSettings(**nowhere))
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://routing") as http:

@@ -19,6 +19,7 @@ def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pat
     """A service as it is wired; nothing connects."""
     for name, value in {
         "KAFKA_BOOTSTRAP": "127.0.0.1:1",
+        "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "MONGO_URL": "mongodb://127.0.0.1:1",
         "INTAKE_URL": "http://127.0.0.1:1",
         "MAIL_FROM": "office@example.org",
