@@ -8,8 +8,8 @@ from shared.web.faults import LONGEST_NAME
 from shared.web.problems import ProblemError
 
 
-async def known_parameters_required(request: Request) -> None:
-    """A FastAPI dependency that refuses parameters the route does not have, and a second value of one that takes one.
+def require_known_parameters(request: Request) -> None:
+    """Refuse parameters that the route does not have, and a second value of one that takes one; raises a problem.
 
     The framework's own query models refuse the first only, and do not say what there is.
     """

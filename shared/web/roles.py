@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.http import HTTPBase
 
 from shared.web.problems import ProblemError
+from shared.web.queries import require_known_parameters
 
 SCHEME: Final = "signIn"
 OPEN: Final = frozenset({"/health/live", "/health/ready", "/docs", "/docs/static"})
@@ -61,7 +62,7 @@ class _Gate(HTTPBase):
         self.roles = roles
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]  # what it finds out is in the scope
-        """Raise a problem (401, 403, 503), or let the request pass."""
+        """Raise a problem (401, 403, 503), or, of whoever may come in, about the query (422)."""
         sign_in: SignsIn = request.app.state.sign_in
         caller = await sign_in.caller(request.headers.get("authorization"))
         roles = caller.roles & self.roles
@@ -72,6 +73,7 @@ class _Gate(HTTPBase):
                 f"Open to: {', '.join(sorted(self.roles))}.",
                 headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
             )
+        require_known_parameters(request)
         request.scope["caller"] = replace(caller, roles=roles)
 
 

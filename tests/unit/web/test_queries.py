@@ -8,8 +8,10 @@ from typing import Any, Final
 import httpx
 import pytest
 from fastapi import FastAPI
+from signing import sign_in, signed
 
 from shared.topics import SERVICES
+from shared.web.roles import Role
 
 MISSPELT: Final = "unclaimd"
 
@@ -26,12 +28,13 @@ def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pat
     }.items():
         monkeypatch.setenv(name, value)
     made: FastAPI = import_module(f"services.{request.param}.app").create_app()
+    made.state.sign_in = sign_in()
     return made
 
 
 @pytest.fixture
 def http(app: FastAPI) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=signed(*Role))
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
@@ -63,14 +66,18 @@ async def test_a_repeated_parameter_is_named_unless_it_is_a_list(app: FastAPI, h
     for method, path, parameters in routes(app):
         for parameter in parameters:
             name, schema = parameter["name"], parameter["schema"]
-            twice = [(name, "1"), (name, "2")]
-            if "array" in [kind.get("type") for kind in schema.get("anyOf", [schema])]:
-                answer = await http.request(method, path, params=twice)
-                assert answer.status_code == 401, "only the token is missing"
-                lists += 1
-            else:
-                assert await errors(http, method, path, twice) == [{"parameter": name, "detail": "only once"}]
+            is_list = "array" in [kind.get("type") for kind in schema.get("anyOf", [schema])]
+            refused = await errors(http, method, path, [(name, "1"), (name, "2"), (MISSPELT, "true")])
+
+            assert [error["parameter"] for error in refused] == [*([] if is_list else [name]), MISSPELT]
+            lists += is_list
     assert lists
+
+
+async def test_who_may_not_come_in_does_not_learn_what_there_is(app: FastAPI, http: httpx.AsyncClient) -> None:
+    for method, path, _ in routes(app):
+        answer = await http.request(method, path, params={MISSPELT: "true"}, headers={"Authorization": ""})
+        assert answer.status_code == 401, path
 
 
 async def test_who_watches_may_ask_as_usual(http: httpx.AsyncClient) -> None:
