@@ -79,23 +79,38 @@ async def test_rows_of_a_subject_leave_in_the_order_of_their_numbers(trial: Tria
     assert await trial.unsent() == 0
 
 
-async def test_a_topic_that_is_missing_delays_its_own_rows_only(trial: Trial) -> None:
+async def test_a_topic_that_is_missing_delays_its_own_rows_only(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     cases = [new_id() for _ in range(3)]
     here = [told(trial.names.partner, case) for case in cases]
     nowhere = [told("partner-without-queue", case) for case in cases]
     rows = await journal(trial, [*nowhere, *here])
+    monkeypatch.setattr(Publisher, "FIRST_LOOK", 60.0)
 
     async with publishing(trial) as publisher:
-        async with asyncio.timeout(1.0):
-            slow = asyncio.create_task(publisher.publish(streams_of(rows)))
-            await eventually(lambda: reached(trial, 3), what="the rows of the other topic")
-        await slow
-        later = await journal(trial, [told(trial.names.partner, new_id())])
-        async with asyncio.timeout(1.0):
-            await publisher.publish(streams_of(rows) | streams_of(later))
+        slow = asyncio.create_task(publisher.publish(streams_of(rows)))
+        await eventually(lambda: reached(trial, 3), what="the rows of the other topic")
+        assert not slow.done(), "it still looks for the missing one"
+        slow.cancel()
 
-    assert await reached(trial, 4)
     assert {row["topic"] for row in await trial.rows(unsent=True)} == {"partner.partner-without-queue.referrals.v1"}
+
+
+async def test_a_topic_that_was_missing_is_not_looked_for_by_every_batch(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = await journal(trial, [told("partner-without-queue", new_id())])
+    monkeypatch.setattr(Publisher, "BLOCKED_FOR", 60.0)
+    monkeypatch.setattr(Publisher, "FIRST_LOOK", 0.1)
+
+    async with publishing(trial) as publisher:
+        await publisher.publish(streams_of(nowhere))
+        monkeypatch.setattr(Publisher, "FIRST_LOOK", 60.0)
+        later = await journal(trial, [told(trial.names.partner, new_id())])
+        async with asyncio.timeout(30):
+            await publisher.publish(streams_of(nowhere) | streams_of(later))
+
+    assert await reached(trial, 1)
+    assert [row["topic"] for row in await trial.rows(unsent=True)] == ["partner.partner-without-queue.referrals.v1"]
 
 
 async def reached(trial: Trial, number: int) -> bool:

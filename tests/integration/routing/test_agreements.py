@@ -22,6 +22,7 @@ from services.routing.api import BODY_LIMITS
 from services.routing.api.agreements import agreements_router
 from services.routing.domain.agreement import Agreement
 from shared.contracts.codes import Municipality
+from shared.kafka_access import KafkaAccess
 from shared.migrations import Migration
 from shared.mongo import Database
 from shared.topics import Topic, missing_topics, partner_topics, provision
@@ -268,7 +269,8 @@ async def test_a_thousand_rules_fit_through_the_door_and_more_are_refused_by_the
 async def test_without_a_broker_nothing_is_activated(store: AgreementStore) -> None:
     app = FastAPI()
     equip(app, dict, sign_in())
-    app.include_router(agreements_router(store, "127.0.0.1:9"))
+    nowhere = KafkaAccess(kafka_bootstrap="127.0.0.1:9", kafka_security_protocol="PLAINTEXT")
+    app.include_router(agreements_router(store, nowhere))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://routing", headers=signed(Role.OPERATOR)
     ) as http:
