@@ -27,7 +27,7 @@ from deploy.embedded.kafka import (
 from deploy.embedded.mongodb import KEY, become_primary, server_options, url_of
 from deploy.embedded.ports import free_ports
 from deploy.errors import DeployError
-from deploy.secrets import Secrets
+from deploy.secrets import Secrets, password_file
 from deploy.settings import ADMIN
 from shared.kafka_access import KafkaAccess, Protocol
 
@@ -144,7 +144,7 @@ class KafkaContainer(Container):
             protocol,
             key=_ROOM / "broker.pem",
             authority=_ROOM / "ca.pem",
-            password=secrets.password(f"kafka-{BROKER}"),
+            password=secrets.password(password_file(BROKER)),
         )
         places = {
             # The broker speaks to itself inside; what it advertises is only true outside.

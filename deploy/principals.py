@@ -16,6 +16,7 @@ from confluent_kafka.admin import (
     ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
+    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 from pymongo import MongoClient
@@ -41,6 +42,27 @@ def admit(admin: KafkaAccess, users: Iterable[KafkaAccess]) -> None:
     _done(client.alter_user_scram_credentials(wanted))
 
 
+def dismiss(admin: KafkaAccess, users: Iterable[str]) -> None:
+    """Let these users, who are known, sign in no more. Raises `KafkaError` where the broker does not answer."""
+    client = AdminClient(librdkafka(admin))
+    deletions = [UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_512) for user in users]
+    _done(client.alter_user_scram_credentials(deletions))
+
+
+def users_of(admin: KafkaAccess) -> set[str]:
+    """Everybody who can sign in. Raises `KafkaError` where the broker does not answer."""
+    client = AdminClient(librdkafka(admin))
+    [known] = _done({None: client.describe_user_scram_credentials()})
+    return set(known)
+
+
+def who_has_rights(admin: KafkaAccess) -> set[str]:
+    """Every principal that may do anything at all. Raises `KafkaError` where the broker does not answer."""
+    client = AdminClient(librdkafka(admin))
+    [found] = _done({None: client.describe_acls(_bindings_of(None))})
+    return {binding.principal.removeprefix("User:") for binding in found}
+
+
 def grant(admin: KafkaAccess, rights: Mapping[str, Iterable[Right]]) -> None:
     """Give each principal exactly these rights: what is missing is added, what is too much is taken away.
 
@@ -49,15 +71,7 @@ def grant(admin: KafkaAccess, rights: Mapping[str, Iterable[Right]]) -> None:
     client = AdminClient(librdkafka(admin))
     for principal, wanted_rights in rights.items():
         wanted = {_binding(principal, right) for right in wanted_rights}
-        everything = AclBindingFilter(
-            ResourceType.ANY,
-            None,
-            ResourcePatternType.ANY,
-            f"User:{principal}",
-            None,
-            AclOperation.ANY,
-            AclPermissionType.ANY,
-        )
+        everything = _bindings_of(f"User:{principal}")
         [found] = _done({everything: client.describe_acls(everything)})
         if missing := wanted.difference(found):
             _done(client.create_acls(list(missing)))
@@ -108,6 +122,19 @@ def _binding(principal: str, right: Right) -> AclBinding:
         "*",
         AclOperation[right.operation.name],
         AclPermissionType.ALLOW,
+    )
+
+
+def _bindings_of(principal: str | None) -> AclBindingFilter:
+    """Those of one principal, or of everybody."""
+    return AclBindingFilter(
+        ResourceType.ANY,
+        None,
+        ResourcePatternType.ANY,
+        principal,
+        None,
+        AclOperation.ANY,
+        AclPermissionType.ANY,
     )
 
 

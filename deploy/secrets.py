@@ -44,6 +44,20 @@ class Secrets:
             draft.unlink()
         return path.read_text()
 
+    def known(self, name: str) -> str | None:
+        """The password of that name, None where there is none."""
+        path = self.folder / name
+        return path.read_text() if path.exists() else None
+
+    def renew(self, name: str) -> str:
+        """Another password of that name, from now on."""
+        self.keep(name, secrets.token_hex(32))
+        return self.password(name)
+
+    def forget(self, name: str) -> None:
+        """There is no password of that name any more."""
+        (self.folder / name).unlink(missing_ok=True)
+
     def keep(self, name: str, content: str) -> Path:
         """Write a file of secrets, over the one before."""
         path = self.folder / name
@@ -71,6 +85,16 @@ class Secrets:
             [authority] = x509.load_pem_x509_certificates(self.authority.read_bytes())
             self.keep(path.name, _pem(key) + _text(_issued(name, key, authority, authority_key, now)))
         return path
+
+
+def password_file(user: str) -> str:
+    """Under which name the password of a user of Kafka is kept."""
+    return f"kafka-{user}"
+
+
+def client_file(client: str) -> str:
+    """Under which name the secret of a client of the issuer is kept."""
+    return f"client-{client}"
 
 
 def write_private(path: Path, content: str) -> None:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from shared.contracts import CONTRACTS
 from shared.pipeline.reading import Subscription
-from shared.topics import partner_topics
+from shared.topics import partner_topics, sandbox_topics
 
 OPERATOR: Final = "operator"
 EVERY: Final = "*"
@@ -37,9 +37,14 @@ class Right(NamedTuple):
     operation: Operation
 
 
-def partner_principal(partner_id: str, number: int) -> str:
-    """One of a partner's two users: a password is changed by going over to the other."""
-    return f"partner-{partner_id}-{number}"
+def own_users(partner_id: str) -> tuple[str, str]:
+    """A partner's two users: a password is changed by going over to the other."""
+    return f"partner-{partner_id}-1", f"partner-{partner_id}-2"
+
+
+def gateway_user(partner_id: str) -> str:
+    """As whom the gateway acts for a partner, with the partner's rights and no others."""
+    return f"partner-{partner_id}-gateway"
 
 
 def rights_of_service(service: str, subscriptions: Sequence[Subscription], topics: Iterable[str]) -> Iterator[Right]:
@@ -55,17 +60,19 @@ def rights_of_service(service: str, subscriptions: Sequence[Subscription], topic
 
 
 def rights_of_partner(partner_id: str) -> Iterator[Right]:
-    """What each user of a partner may do: read its queue, write its replies, in groups of its own."""
-    queue, replies = partner_topics(partner_id)
-    yield Right(Kind.TOPIC, queue.name, Operation.READ)
-    yield Right(Kind.TOPIC, replies.name, Operation.WRITE)
+    """What each user of a partner may: read its queue, write its replies, in groups of its own; in its sandbox too."""
+    for queue, replies in (partner_topics(partner_id), sandbox_topics(partner_id)):
+        yield Right(Kind.TOPIC, queue.name, Operation.READ)
+        yield Right(Kind.TOPIC, replies.name, Operation.WRITE)
     yield Right(Kind.GROUP, f"{partner_id}.", Operation.READ)
 
 
-def rights_of_operator() -> Iterator[Right]:
-    """What `wegweiser` may do for an operator: look at everything."""
+def rights_of_operator(partner_ids: Iterable[str]) -> Iterator[Right]:
+    """What `wegweiser` may do for an operator: look at everything, and try out partners' software in the sandboxes."""
     yield Right(Kind.TOPIC, EVERY, Operation.READ)
     yield Right(Kind.GROUP, EVERY, Operation.DESCRIBE)
+    for queue, _ in map(sandbox_topics, partner_ids):
+        yield Right(Kind.TOPIC, queue.name, Operation.WRITE)
 
 
 def allows(rights: Iterable[Right], kind: Kind, name: str, operation: str) -> bool:

@@ -66,6 +66,16 @@ def partner_topics(partner_id: str) -> tuple[Topic, Topic]:
     return Topic(f"partner.{partner_id}.referrals.v1"), Topic(f"partner.{partner_id}.replies.v1")
 
 
+def sandbox_topics(partner_id: str) -> tuple[Topic, Topic]:
+    """A queue and replies for a partner's software to be tried on; no service reads or writes them."""
+    return Topic(f"sandbox.{partner_id}.referrals.v1"), Topic(f"sandbox.{partner_id}.replies.v1")
+
+
+def topics_of_partner(partner_id: str) -> tuple[Topic, ...]:
+    """Everything that is there for one partner."""
+    return *partner_topics(partner_id), *sandbox_topics(partner_id)
+
+
 def topics_for(partners: Iterable[str]) -> list[Topic]:
     """Everything the platform needs with these partners."""
     own = (
@@ -77,7 +87,7 @@ def topics_for(partners: Iterable[str]) -> list[Topic]:
     )
     return [
         *(Topic(name) for name in own),
-        *(topic for partner in partners for topic in partner_topics(partner)),
+        *(topic for partner in partners for topic in topics_of_partner(partner)),
         *(Topic(dead_letters_of(service), partitions=1) for service in SERVICES),
     ]
 

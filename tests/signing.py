@@ -24,6 +24,8 @@ SETTINGS: Final = {
 }
 """For the environment of services; nobody answers at the issuer's address."""
 ORGANISATION: Final = "Jobcenter"
+DAY: Final = 24 * 60 * 60
+"""Seconds; tokens that are made when tests are collected count until the last of them has run."""
 
 
 class KnownKeys:
@@ -50,7 +52,7 @@ def claims(*roles: Role, **said: Any) -> dict[str, Any]:
     now = int(time.time())
     of_roles = {"partner_id": "awo"} if Role.PARTNER in roles else {}
     of_roles |= {"organisation": ORGANISATION} if Role.SOCIAL_WORKER in roles else {}
-    usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "someone", "iat": now, "exp": now + 900, "roles": list(roles)}
+    usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "someone", "iat": now, "exp": now + DAY, "roles": list(roles)}
     return {**usual, **of_roles, **said}
 
 

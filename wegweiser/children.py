@@ -4,10 +4,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Final
 
+from dotenv import dotenv_values
+
 from deploy.embedded.daemon import Daemon, Home
-from shared.kafka_access import KafkaAccess
 from wegweiser.settings import SAMPLE_PARTNER
 
 _ANSWER_SECONDS: Final = 2.0
@@ -47,11 +49,17 @@ class ServiceProcess(Daemon):
 class PartnerProcess(Daemon):
     """A sample consumer of one partner, a program that knows nothing of ours."""
 
-    def __init__(self, partner_id: str, home: Home, *, kafka: Callable[[], KafkaAccess]) -> None:
+    def __init__(self, partner_id: str, home: Home, *, credentials: Path) -> None:
+        """`credentials` is the file that was made for the partner, read at each start."""
         super().__init__(f"partner-{partner_id}", home)
-        self._id = partner_id
-        self._kafka = kafka
+        self.id = partner_id
+        self._credentials = credentials
         self._data = home.data(self.name)
+
+    @property
+    def is_let_in(self) -> bool:
+        """Whether there is such a file."""
+        return self._credentials.exists()
 
     def command(self) -> Sequence[str]:
         """The example as a partner's developer would start it."""
@@ -59,11 +67,8 @@ class PartnerProcess(Daemon):
 
     def environment(self) -> Mapping[str, str]:
         """All it is told."""
-        return {
-            **self._kafka().environment,
-            "PARTNER_ID": self._id,
-            "STATE_FILE": str(self._data / "known.sqlite"),
-        }
+        told = {name: value or "" for name, value in dotenv_values(self._credentials).items()}
+        return {**told, "STATE_FILE": str(self._data / "known.sqlite")}
 
     def prepare(self) -> None:
         """Make the place where it remembers what it has dealt with."""

@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "service": "wegweiser.service:service",
     "token": "wegweiser.token:token",
     "agreement": "wegweiser.agreement:agreement",
+    "partner": "wegweiser.partner:partner",
     "import": "wegweiser.import_cases:import_cases",
     "trace": "wegweiser.trace:trace",
     "tail": "wegweiser.tail:tail",

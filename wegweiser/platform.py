@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import re
-import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,15 +12,18 @@ from typing import Final
 from aiokafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
-from deploy.backends import Server, backends
+from deploy.backends import Backends, Server, backends
 from deploy.embedded.daemon import Daemon, Home
-from deploy.embedded.issuer import AUDIENCE, CLIENTS, COMMAND_LINE, Issuer
+from deploy.embedded.issuer import AUDIENCE, CLIENTS, COMMAND_LINE, Issuer, issuer_url
 from deploy.embedded.mail import MailSink
 from deploy.errors import DeployError
+from deploy.onboarding import CREDENTIALS, Onboarding
 from deploy.principals import admit, admit_to_mongo, grant
-from deploy.secrets import Secrets, write_private
+from deploy.secrets import Secrets
+from deploy.setting_files import write_settings
 from services.routing.agreement_files import load_agreements
-from shared.rights import OPERATOR, Right, partner_principal, rights_of_operator, rights_of_partner, rights_of_service
+from shared.days import local_day
+from shared.rights import OPERATOR, Right, rights_of_operator, rights_of_service
 from shared.topics import SERVICES, provision, topics_for
 from wegweiser.activation import activate_all
 from wegweiser.bus import subscriptions_of
@@ -33,7 +35,6 @@ from wegweiser.supervisor import Say, Supervisor
 PID_FILE: Final = "platform"
 ADDRESS_FILE: Final = "platform.env"
 _PAUSE_SECONDS: Final = 1.0
-_PLAIN: Final = re.compile(r"[\w@%+=:,./?-]*")
 
 
 class AlreadyRunningError(DeployError):
@@ -43,9 +44,10 @@ class AlreadyRunningError(DeployError):
         super().__init__(f"the platform runs already (process {pid}); `make down` ends it")
 
 
-def partners() -> list[str]:
-    """Every partner that any term of the agreement names."""
-    return sorted({partner.id for term in load_agreements(AGREEMENTS).terms for partner in term.partners})
+def partners(*, on: date | None = None) -> list[str]:
+    """Every partner that any term of the agreement names; with `on`, any that is not over then."""
+    terms = [term for term in load_agreements(AGREEMENTS).terms if on is None or term.valid_to >= on]
+    return sorted({partner.id for term in terms for partner in term.partners})
 
 
 class Platform:
@@ -67,7 +69,7 @@ class Platform:
             for name in SERVICES
         ]
         self._partners = [
-            PartnerProcess(id_, home, kafka=partial(self.backends.kafka_of, partner_principal(id_, 1)))
+            PartnerProcess(id_, home, credentials=settings.var_dir / CREDENTIALS / f"{id_}.env")
             for id_ in self._partner_ids
         ]
 
@@ -138,8 +140,17 @@ class Platform:
             rights = rights_with(self._partner_ids)
             admit(self.backends.kafka, map(self.backends.kafka_of, rights))
             grant(self.backends.kafka, rights)
+            self._welcome_partners()
         if self.backends.database is not None:
             admit_to_mongo(self.backends.mongo, map(self.backends.mongo_of, SERVICES))
+
+    def _welcome_partners(self) -> None:
+        """Let in who was never let in; who was suspended or removed stays so."""
+        onboarding = onboarding_of(self._settings, self.backends)
+        for id_ in partners(on=local_day(datetime.now(UTC))):
+            is_known = onboarding.standing(id_).is_known
+            for step in onboarding.renewing(id_) if is_known else onboarding.adding(id_):
+                step.do()
 
     async def _activate(self) -> None:
         operator = self.issuer.credentials(COMMAND_LINE)
@@ -156,9 +167,10 @@ class Platform:
                 return
 
     async def start_partners(self) -> None:
-        """Start the consumers that stand for the partners."""
-        await self._supervisor.start(*self._partners)
-        self._say(f"sample partners consume: {', '.join(self._partner_ids)}")
+        """Start the consumers that stand for the partners who were let in."""
+        let_in = [partner for partner in self._partners if partner.is_let_in]
+        await self._supervisor.start(*let_in)
+        self._say(f"sample partners consume: {', '.join(partner.id for partner in let_in)}")
 
     async def stop(self) -> None:
         """Partners first, then the services, which drain, then what they need."""
@@ -175,32 +187,33 @@ class Platform:
             "OIDC_ISSUER": self.issuer.url,
             **self._client(COMMAND_LINE),
         }
-        write_private(self._settings.var_dir / ADDRESS_FILE, _lines(operator))
+        write_settings(self._settings.var_dir / ADDRESS_FILE, operator)
         for service in self._services:
             file = self._settings.var_dir / SERVICE_FILES / f"{service.name}.env"
-            write_private(file, _lines(service.environment()))
+            write_settings(file, service.environment())
 
 
 def rights_with(partner_ids: Sequence[str]) -> dict[str, list[Right]]:
-    """What each principal of a platform with these partners may do on Kafka."""
+    """What everybody but the partners themselves may do on the Kafka of a platform with these partners."""
     topics = [topic.name for topic in topics_for(partner_ids)]
     return {
         **{name: list(rights_of_service(name, subscriptions_of(name), topics)) for name in SERVICES},
-        **{partner_principal(id_, 1): list(rights_of_partner(id_)) for id_ in partner_ids},
-        OPERATOR: list(rights_of_operator()),
+        OPERATOR: list(rights_of_operator(partner_ids)),
     }
+
+
+def onboarding_of(settings: PlatformSettings, backends: Backends) -> Onboarding:
+    """What lets partners in and out of a platform with these settings."""
+    return Onboarding(
+        backends.kafka,
+        Secrets(settings.secrets_folder),
+        settings.var_dir,
+        told={"OIDC_ISSUER": issuer_url(settings.issuer_port)},
+        others=rights_with(partners()),
+    )
 
 
 def forget_environment(var_dir: Path) -> None:
     """Remove what told others where everything is: nobody answers there any more."""
     (var_dir / ADDRESS_FILE).unlink(missing_ok=True)
     shutil.rmtree(var_dir / SERVICE_FILES, ignore_errors=True)
-
-
-def _lines(environment: Mapping[str, str]) -> str:
-    return "".join(f"{name}={_for_a_shell(value)}\n" for name, value in environment.items())
-
-
-def _for_a_shell(value: str) -> str:
-    """Quoted only where a shell needs it: other readers of such files take quotation marks for a part of the value."""
-    return value if _PLAIN.fullmatch(value) else shlex.quote(value)

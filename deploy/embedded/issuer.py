@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from deploy.embedded.daemon import Daemon, Home
 from deploy.embedded.ports import accepts_connections
-from deploy.secrets import Secrets
+from deploy.secrets import Secrets, client_file
 from shared.contracts.base import PARTNER_PATTERN, new_id
 from shared.web.client_credentials import Credentials
 from shared.web.issuer_keys import DISCOVERY
@@ -38,7 +38,7 @@ CLIENTS: Final[Mapping[str, tuple[Role, ...]]] = {
     COMMAND_LINE: (Role.OPERATOR, *(role for role in Role if role is not Role.OPERATOR)),
     "notify": (Role.SERVICE,),
 }
-"""Who may ask, and for which roles; the first one is given where the request names none in its scope."""
+"""Who may ask besides partners, and for which roles; the first one counts where the request names none in its scope."""
 ORGANISATION: Final = "Sozialer Dienst des Kreises"
 """Of a social worker, where the request names none."""
 MOST_MINUTES: Final = 24 * 60
@@ -47,6 +47,7 @@ _KEY: Final = "issuer-key.json"
 _ALGORITHM: Final = "ES256"
 _MINUTES: Final = 15
 _FORM_BYTES: Final = 4096
+_PARTNERS_CLIENT: Final = re.compile(rf"partner-({PARTNER_PATTERN[1:-1]})-[12]")
 _SAID: Final = {
     "partner_id": re.compile(PARTNER_PATTERN),
     "organisation": re.compile(r"(?=.*\S)[^\x00-\x1f\x7f]{1,200}"),
@@ -69,7 +70,9 @@ class EmbeddedIssuer:
 
     def __init__(self, issuer: str, secrets: Secrets) -> None:
         self._issuer = issuer
-        self._secrets = {client: secrets.password(_file_of(client)) for client in CLIENTS}
+        self._secrets = secrets
+        for client in CLIENTS:
+            secrets.password(client_file(client))
         if not (secrets.folder / _KEY).exists():
             key = ECKey.generate_key("P-256", auto_kid=True).as_dict(private=True)
             secrets.keep(_KEY, json.dumps(key))
@@ -84,16 +87,19 @@ class EmbeddedIssuer:
         client = self._client(authorization)
         if form.get("grant_type") != "client_credentials":
             raise RefusedError("unsupported_grant_type", "client_credentials only")
-        named = form.get("scope", CLIENTS[client][0]).split()
-        roles = [role for role in CLIENTS[client] if role in named]
+        may_be = CLIENTS.get(client, (Role.PARTNER,))
+        named = form.get("scope", may_be[0]).split()
+        roles = [role for role in may_be if role in named]
         if not roles or len(roles) < len(named):
-            raise RefusedError("invalid_scope", f"one of: {', '.join(CLIENTS[client])}")
+            raise RefusedError("invalid_scope", f"one of: {', '.join(may_be)}")
         for name, pattern in _SAID.items():
             if name in form and (client != COMMAND_LINE or not pattern.fullmatch(form[name])):
                 raise RefusedError("invalid_request", f"{name} is not what it has to be")
         minutes = int(form.get("minutes", _MINUTES))
         if not 1 <= minutes <= MOST_MINUTES:
             raise RefusedError("invalid_request", f"1 to {MOST_MINUTES} minutes")
+        if of_partner := _PARTNERS_CLIENT.fullmatch(client):
+            form = {**form, "partner_id": of_partner[1]}
         if (Role.PARTNER in roles) != ("partner_id" in form):
             raise RefusedError("invalid_request", "a partner has a partner_id, and nobody else has")
         return {
@@ -110,7 +116,8 @@ class EmbeddedIssuer:
         except ValueError:
             client, secret = "", ""
         client = unquote(client)
-        known = self._secrets.get(client, "")
+        is_somebody = client in CLIENTS or _PARTNERS_CLIENT.fullmatch(client)
+        known = (is_somebody and self._secrets.known(client_file(client))) or ""
         if not hmac.compare_digest(unquote(secret).encode(), known.encode()) or not known or scheme.lower() != "basic":
             raise RefusedError("invalid_client", "no such client, or not its secret")
         return client
@@ -177,8 +184,9 @@ async def _form(request: Request) -> dict[str, str]:
     return dict(parse_qsl((await request.body()).decode(errors="replace")))
 
 
-def _file_of(client: str) -> str:
-    return f"client-{client}"
+def issuer_url(port: int) -> str:
+    """As the issuer on this port names itself."""
+    return f"http://127.0.0.1:{port}"
 
 
 class Issuer(Daemon):
@@ -188,11 +196,11 @@ class Issuer(Daemon):
         super().__init__("issuer", home, ports={"ISSUER_PORT": port})
         self._port = port
         self._secrets = secrets
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = issuer_url(port)
 
     def credentials(self, client: str) -> Credentials:
         """Who a client is to this issuer."""
-        return Credentials(self.url, client, self._secrets.password(_file_of(client)))
+        return Credentials(self.url, client, self._secrets.password(client_file(client)))
 
     def command(self) -> Sequence[str]:
         """This very module."""
@@ -210,7 +218,7 @@ def main() -> None:
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--folder", type=Path, required=True)
     given = arguments.parse_args()
-    app = create_app(f"http://127.0.0.1:{given.port}", Secrets(given.folder))
+    app = create_app(issuer_url(given.port), Secrets(given.folder))
     uvicorn.run(app, host="127.0.0.1", port=given.port, access_log=False, log_level="warning", ws="none")
 
 

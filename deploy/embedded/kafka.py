@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from deploy.embedded.daemon import Daemon, Home
 from deploy.embedded.java import JAVA, kafka_jars
 from deploy.errors import ForeignDataError
-from deploy.secrets import Secrets
+from deploy.secrets import Secrets, password_file
 from deploy.settings import ADMIN
 from shared.kafka_access import KafkaAccess, Protocol
 
@@ -86,7 +86,7 @@ def access_of(user: str, *, bootstrap: str, protocol: Protocol, secrets: Secrets
     return KafkaAccess(
         kafka_bootstrap=bootstrap,
         kafka_sasl_username=user,
-        kafka_sasl_password=SecretStr(secrets.password(f"kafka-{user}")),
+        kafka_sasl_password=SecretStr(secrets.password(password_file(user))),
         kafka_ca=secrets.authority,
     )
 
@@ -120,7 +120,7 @@ def security_settings(protocol: Protocol, *, key: PurePath, authority: PurePath,
 
 def scram_options(secrets: Secrets) -> list[str]:
     """What the storage is formatted with, so that the first users can sign in at the first start."""
-    users = {user: secrets.password(f"kafka-{user}") for user in (BROKER, ADMIN)}
+    users = {user: secrets.password(password_file(user)) for user in (BROKER, ADMIN)}
     return [f"--add-scram={SCRAM}=[name={user},password={password}]" for user, password in users.items()]
 
 
@@ -176,7 +176,7 @@ class KafkaBroker(Daemon):
             self._protocol,
             key=self._secrets.certificate(BROKER),
             authority=self._secrets.authority,
-            password=self._secrets.password(f"kafka-{BROKER}"),
+            password=self._secrets.password(password_file(BROKER)),
         )
         self._secrets.keep(
             self._properties.name,

@@ -32,12 +32,25 @@ from toy.trial import eventually
 
 from deploy.backends import Backends
 from deploy.principals import admit, grant, librdkafka
-from shared.rights import Kind, Operation, Right, allows, rights_of_operator
+from shared.rights import (
+    Kind,
+    Operation,
+    Right,
+    allows,
+    gateway_user,
+    own_users,
+    rights_of_operator,
+    rights_of_partner,
+)
 from shared.topics import provision, topics_for
 from wegweiser.platform import rights_with
 
 PARTNERS = ("awo", "vhs")
-RIGHTS = {**rights_with(PARTNERS), "nobody": []}
+RIGHTS = {
+    **rights_with(PARTNERS),
+    **{user: list(rights_of_partner(id_)) for id_ in PARTNERS for user in (*own_users(id_), gateway_user(id_))},
+    "nobody": [],
+}
 TOPICS = [topic.name for topic in topics_for(PARTNERS)]
 GROUPS = ["intake", "routing", "routing-replies", "scheduling", "notify", "awo.sample", "vhs.sample"]
 LACKING = {
@@ -204,7 +217,7 @@ async def test_a_right_that_is_not_in_the_table_any_more_is_taken_away(backends:
     async def reads_no_more() -> bool:
         return not await reads()
 
-    grant(backends.kafka, {"nobody": [Right(Kind.TOPIC, TOPICS[0], Operation.READ), *rights_of_operator()]})
+    grant(backends.kafka, {"nobody": [Right(Kind.TOPIC, TOPICS[0], Operation.READ), *rights_of_operator(())]})
     await eventually(reads)
     grant(backends.kafka, {"nobody": []})
     await eventually(reads_no_more)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from shared.rights import OPERATOR, Kind, Operation, Right, allows, rights_of_partner
+from shared.rights import OPERATOR, Kind, Operation, Right, allows, own_users, rights_of_partner
 from shared.topics import SERVICES
 from wegweiser.platform import rights_with
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
-RIGHTS = rights_with(["awo"])
+PARTNER, _ = own_users("awo")
+RIGHTS = {**rights_with(["awo"]), PARTNER: list(rights_of_partner("awo"))}
 COLUMNS = (
     (Kind.TOPIC, Operation.READ),
     (Kind.TOPIC, Operation.WRITE),
@@ -24,9 +25,10 @@ def cell(principal: str, kind: Kind, operation: Operation) -> str:
     return ", ".join(shown).replace("awo", "<id>") or "–"
 
 
-@pytest.mark.parametrize("principal", [*SERVICES, "partner-awo-1", OPERATOR])
+@pytest.mark.parametrize("principal", [*SERVICES, PARTNER, OPERATOR])
 def test_the_guide_s_table_is_what_the_code_gives(principal: str) -> None:
-    named = "`partner-<id>-1`, `partner-<id>-2`" if principal == "partner-awo-1" else f"`{principal}`"
+    of_partner = "`partner-<id>-1`, `partner-<id>-2`, `partner-<id>-gateway`"
+    named = of_partner if principal == PARTNER else f"`{principal}`"
     assert "| " + " | ".join([named, *(cell(principal, *column) for column in COLUMNS)]) + " |\n" in GUIDE
 
 

@@ -1,0 +1,249 @@
+"""Partners are let in and out: what Kafka lets them do after each change, also where a change was broken off."""
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from dotenv import dotenv_values
+from toy.trial import eventually
+
+from deploy.backends import Backends
+from deploy.onboarding import Onboarding, OnboardingError, Step
+from deploy.secrets import Secrets
+from shared.kafka_access import KafkaAccess
+from shared.rights import Kind, Operation, Right
+from shared.topics import partner_topics, topics_of_partner
+
+Change = Callable[[str], Iterator[Step]]
+
+
+class Office:
+    """Lets one partner in and out, and asks Kafka what it may do with the credentials it was given."""
+
+    def __init__(self, backends: Backends, folder: Path) -> None:
+        self.id = f"p-{uuid4().hex[:8]}"
+        self.folder = folder
+        self.secrets = Secrets(folder / "secrets")
+        queue, _ = partner_topics(self.id)
+        self.onboarding = Onboarding(
+            backends.kafka,
+            self.secrets,
+            folder,
+            told={"OIDC_ISSUER": "http://127.0.0.1:8180"},
+            others={f"service-{self.id}": [Right(Kind.TOPIC, queue.name, Operation.WRITE)]},
+        )
+
+    async def change(self, change: Change) -> list[str]:
+        """Every step of it, and what each was."""
+        return await asyncio.to_thread(lambda: [self._taken(step) for step in change(self.id)])
+
+    async def broken_off(self, change: Change, after: int) -> bool:
+        """The first steps only; whether there were more."""
+
+        def some() -> bool:
+            for number, step in enumerate(change(self.id)):
+                if number == after:
+                    return True
+                step.do()
+            return False
+
+        return await asyncio.to_thread(some)
+
+    def handed_over(self) -> KafkaAccess:
+        """What the partner's credentials file says now."""
+        told = dotenv_values(self.onboarding.credentials(self.id))
+        return KafkaAccess.model_validate({name.lower(): value for name, value in told.items() if name[0] == "K"})
+
+    def _taken(self, step: Step) -> str:
+        step.do()
+        return step.what
+
+
+async def takes_part(access: KafkaAccess, id_: str) -> bool:
+    """Whether somebody can read that partner's queue and write its replies."""
+    queue, replies = partner_topics(id_)
+    producer = AIOKafkaProducer(**access.options, request_timeout_ms=5000)
+    consumer = AIOKafkaConsumer(queue.name, **access.options, group_id=f"{id_}.test")
+    try:
+        await producer.start()
+        await producer.send_and_wait(replies.name, b"{}")
+        await consumer.start()
+        await consumer.getmany(timeout_ms=100)
+    except KafkaError:
+        return False
+    finally:
+        await producer.stop()
+        await consumer.stop()
+    return True
+
+
+async def takes_no_part(access: KafkaAccess, id_: str) -> bool:
+    return not await takes_part(access, id_)
+
+
+@pytest.fixture
+async def office(backends: Backends, tmp_path: Path) -> AsyncIterator[Office]:
+    if not backends.servers:
+        pytest.skip("BACKEND=external: users and rights are not ours")
+    made = Office(backends, tmp_path)
+    yield made
+    await made.change(made.onboarding.removing)
+    admin = AIOKafkaAdminClient(**backends.kafka.options)
+    await admin.start()
+    await admin.delete_topics([topic.name for topic in topics_of_partner(made.id)])
+    await admin.close()
+
+
+async def test_a_partner_that_was_let_in_takes_part_with_what_it_was_handed(office: Office) -> None:
+    steps = await office.change(office.onboarding.adding)
+
+    assert await takes_part(office.handed_over(), office.id)
+    assert len(steps) > 3
+    assert await office.change(office.onboarding.adding) == []
+    file = office.onboarding.credentials(office.id)
+    told = dotenv_values(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert (told["PARTNER_ID"], told["OIDC_CLIENT_ID"]) == (office.id, f"partner-{office.id}-1")
+    assert Path(told["KAFKA_CA"] or "").parent == file.parent.absolute()
+
+
+async def test_the_gateway_takes_part_in_a_partner_s_place_by_a_user_of_its_own(office: Office) -> None:
+    await office.change(office.onboarding.adding)
+
+    told = dotenv_values(office.folder / "gateway" / f"{office.id}.env")
+
+    gateways = KafkaAccess.model_validate({name.lower(): value for name, value in told.items()})
+    assert gateways.kafka_sasl_username == f"partner-{office.id}-gateway"
+    assert await takes_part(gateways, office.id)
+
+
+async def test_after_a_rotation_both_passwords_count_and_after_its_end_the_new_one_only(office: Office) -> None:
+    await office.change(office.onboarding.adding)
+    old = office.handed_over()
+    await office.change(office.onboarding.rotating)
+    new = office.handed_over()
+    assert (old.kafka_sasl_username, new.kafka_sasl_username) == (f"partner-{office.id}-1", f"partner-{office.id}-2")
+    assert await takes_part(old, office.id)
+    assert await takes_part(new, office.id)
+    with pytest.raises(OnboardingError, match="--finish"):
+        await office.change(office.onboarding.rotating)
+
+    await office.change(office.onboarding.finishing)
+
+    assert await takes_part(new, office.id)
+    await eventually(partial(takes_no_part, old, office.id))
+    assert await office.change(office.onboarding.finishing) == []
+
+
+async def test_who_stole_the_old_password_and_is_still_connected_is_shut_out_too(office: Office) -> None:
+    await office.change(office.onboarding.adding)
+    _, replies = partner_topics(office.id)
+    thief = office.handed_over()
+    async with AIOKafkaProducer(**thief.options) as producer:
+        await producer.send_and_wait(replies.name, b"{}")
+        await office.change(office.onboarding.rotating)
+        await office.change(office.onboarding.finishing)
+
+        async def refused() -> bool:
+            try:
+                await producer.send_and_wait(replies.name, b"{}")
+            except TopicAuthorizationFailedError:
+                return True
+            return False
+
+        await eventually(refused)
+
+
+async def test_a_password_comes_back_only_as_a_new_one(office: Office) -> None:
+    await office.change(office.onboarding.adding)
+    first = office.handed_over()
+    for _ in range(2):
+        await office.change(office.onboarding.rotating)
+        await office.change(office.onboarding.finishing)
+
+    again = office.handed_over()
+
+    assert again.kafka_sasl_username == first.kafka_sasl_username
+    assert again.kafka_sasl_password != first.kafka_sasl_password
+    assert await takes_part(again, office.id)
+    await eventually(partial(takes_no_part, first, office.id))
+
+
+async def test_a_suspended_partner_waits_outside_until_it_is_let_in_again_with_the_same_password(
+    office: Office,
+) -> None:
+    await office.change(office.onboarding.adding)
+    handed = office.handed_over()
+
+    await office.change(office.onboarding.suspending)
+
+    await eventually(partial(takes_no_part, handed, office.id))
+    assert not (office.folder / "gateway" / f"{office.id}.env").exists()
+    assert await office.change(office.onboarding.renewing) == [
+        f"write {office.onboarding.credentials(office.id)} for {handed.kafka_sasl_username}"
+    ]
+    assert not await takes_part(handed, office.id)
+    with pytest.raises(OnboardingError, match="suspended"):
+        await office.change(office.onboarding.adding)
+    await office.change(office.onboarding.resuming)
+    await eventually(partial(takes_part, handed, office.id))
+
+
+async def test_of_a_removed_partner_nothing_is_left_but_its_topics(office: Office, backends: Backends) -> None:
+    await office.change(office.onboarding.adding)
+    handed = office.handed_over()
+
+    await office.change(office.onboarding.removing)
+
+    await eventually(partial(takes_no_part, handed, office.id))
+    assert [path.name for path in office.folder.rglob("*") if path.is_file()] == ["ca.pem"]
+    assert await takes_part(backends.kafka, office.id)
+    assert await office.change(office.onboarding.removing) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [
+        ([], "adding"),
+        (["adding"], "rotating"),
+        (["adding", "rotating"], "finishing"),
+        (["adding"], "suspending"),
+        (["adding", "suspending"], "resuming"),
+        (["adding"], "removing"),
+    ],
+    ids=lambda said: said if isinstance(said, str) else None,
+)
+async def test_a_change_that_was_broken_off_anywhere_ends_when_it_is_typed_again(
+    office: Office, before: list[str], name: str
+) -> None:
+    """A first attempt ends after each of the steps in turn, and a second one ends it all."""
+    change: Change = getattr(office.onboarding, name)
+    after = 0
+    has_more = True
+    while has_more:
+        for earlier in before:
+            await office.change(getattr(office.onboarding, earlier))
+        has_more = await office.broken_off(change, after)
+        if has_more:
+            await office.change(change)
+        now = await asyncio.to_thread(office.onboarding.standing, office.id)
+        gateway = f"partner-{office.id}-gateway"
+        if name == "removing":
+            assert not now.is_known, after
+        elif name == "suspending":
+            assert now.is_suspended, after
+        else:
+            assert now.with_rights == {*now.own, gateway}, after
+            assert now.newest in now.own, after
+            assert len(now.own) == (2 if name == "rotating" else 1), after
+            await eventually(partial(takes_part, office.handed_over(), office.id))
+        await office.change(office.onboarding.removing)
+        after += 1
+    assert after > 1

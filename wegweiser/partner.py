@@ -1,0 +1,127 @@
+"""`wegweiser partner`: lets the organisations of the agreement in and out, as Kafka's administrator."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+from aiokafka.errors import KafkaError
+
+from deploy.backends import backends
+from deploy.onboarding import Onboarding, OnboardingError, Step
+from shared.contracts.base import PARTNER_PATTERN
+from shared.days import local_day
+from shared.topics import SERVICES
+from wegweiser.addresses import stop
+from wegweiser.platform import onboarding_of, partners
+from wegweiser.run import readable
+from wegweiser.settings import platform_settings
+
+_RESERVED: Final = (*SERVICES, "admin", "broker", "gateway", "operator", "sandbox", "wegweiser")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="as the agreement names the partner")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
+
+partner = typer.Typer(no_args_is_help=True, help="Let the organisations of the agreement in and out.")
+
+
+@partner.command()
+def add(id_: Id, dry_run: DryRun = False) -> None:
+    """Let a partner of the agreement take part; what is there already stays as it is."""
+    _require_in_agreement(id_)
+    with readable():
+        onboarding = _onboarding()
+        _take(onboarding.adding(id_), dry_run)
+        if not dry_run:
+            typer.echo(f"{id_} is let in; hand over {onboarding.credentials(id_)} and the ca.pem beside it")
+
+
+@partner.command()
+def show(id_: Id) -> None:
+    """Say how a partner stands: its users, their rights, its topics, its file."""
+    with readable():
+        onboarding = _onboarding()
+        try:
+            now = onboarding.standing(id_)
+        except KafkaError as error:
+            _silent(error)
+        file = onboarding.credentials(id_)
+        typer.echo(f"{id_}: {now.word}")
+        typer.echo(f"signs in as    {', '.join(now.own) or '-'}")
+        typer.echo(f"has rights     {', '.join(sorted(now.with_rights)) or '-'}")
+        typer.echo(f"lacks topics   {', '.join(now.missing) or '-'}")
+        typer.echo(f"credentials    {f'{file} for {now.newest}' if now.newest else '-'}")
+
+
+@partner.command()
+def rotate(
+    id_: Id,
+    finish: Annotated[bool, typer.Option("--finish", help="end the old password")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Give a partner a new password; the old one counts until --finish."""
+    with readable():
+        onboarding = _onboarding()
+        _take(onboarding.finishing(id_) if finish else onboarding.rotating(id_), dry_run)
+        if not (finish or dry_run):
+            typer.echo(
+                f"hand over {onboarding.credentials(id_)}; once it is used: wegweiser partner rotate {id_} --finish"
+            )
+
+
+@partner.command()
+def suspend(
+    id_: Id, end: Annotated[bool, typer.Option("--end", help="let it take part again")] = False, dry_run: DryRun = False
+) -> None:
+    """Shut a partner out for now; its passwords and what waits for it stay."""
+    with readable():
+        onboarding = _onboarding()
+        _take(onboarding.resuming(id_) if end else onboarding.suspending(id_), dry_run)
+
+
+@partner.command()
+def remove(id_: Id, dry_run: DryRun = False) -> None:
+    """Shut a partner out for good. Its topics stay until they have emptied themselves."""
+    with readable():
+        if id_ in partners(on=local_day(datetime.now(UTC))):
+            raise OnboardingError(
+                f"a term that is not over names {id_}: end that first, or shut it out: wegweiser partner suspend {id_}"
+            )
+        _take(_onboarding().removing(id_), dry_run)
+
+
+def _require_in_agreement(id_: str) -> None:
+    if not re.fullmatch(PARTNER_PATTERN, id_):
+        stop(f"{id_} is no id of a partner: 2 to 31 of a-z, 0-9 and -, the first a letter", code=1)
+    if id_ in _RESERVED:
+        stop(f"{id_} is a name of our own; the agreement has to call this partner otherwise", code=1)
+    with readable():
+        if id_ not in (known := partners()):
+            stop(f"{id_} is no partner of the agreement; there are {', '.join(known)}", code=1)
+
+
+def _onboarding() -> Onboarding:
+    settings = platform_settings()
+    if settings.kafka_security_protocol == "PLAINTEXT":
+        raise OnboardingError("nobody signs in where KAFKA_SECURITY_PROTOCOL is PLAINTEXT")
+    return onboarding_of(settings, backends(settings))
+
+
+def _take(steps: Iterator[Step], dry_run: bool) -> None:
+    """Each step in its turn, in words and, unless it is only to be said, in deed."""
+    taken = 0
+    try:
+        for step in steps:
+            typer.echo(step.what)
+            taken += 1
+            if not dry_run:
+                step.do()
+    except KafkaError as error:
+        _silent(error)
+    if not taken:
+        typer.echo("nothing to do")
+
+
+def _silent(error: KafkaError) -> None:
+    stop(f"Kafka does not answer as expected ({type(error).__name__}); typed again, the command goes on where it was")
