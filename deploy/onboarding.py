@@ -25,7 +25,7 @@ from shared.topics import missing_topics, provision, topics_of_partner
 
 CREDENTIALS: Final = "partners"
 """The folder with a file for each partner, which is to be handed over to it."""
-GATEWAY: Final = "gateway"
+GATEWAY_FOLDER: Final = "gateway"
 """The folder with a file for each partner, which only the gateway reads."""
 
 
@@ -236,7 +236,7 @@ class Onboarding:
         return self._admin.model_copy(update={"kafka_sasl_username": user, "kafka_sasl_password": password})
 
     def _of_gateway(self, id_: str) -> Path:
-        return self._folder / GATEWAY / f"{id_}.env"
+        return self._folder / GATEWAY_FOLDER / f"{id_}.env"
 
     def _active(self, id_: str) -> Standing:
         now = self.standing(id_)

@@ -1,4 +1,4 @@
-"""What every service is made of: settings, a database of its own, a pipeline, HTTP; and its life from start to stop.
+"""What a service is made of: settings, a database of its own, HTTP, mostly a pipeline; and its life from start to stop.
 
 `create_app` of a service builds one of these; nothing connects before the application starts.
 """
@@ -16,14 +16,14 @@ from shared import logs, mongo
 from shared.asyncapi import asyncapi
 from shared.contracts import Event
 from shared.memory import settle, stay_small
-from shared.migrations import Migration
+from shared.migrations import Migration, migrate
 from shared.mongo import Database
 from shared.pipeline.decisions import Reaction, S, States
 from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.reading import Subscription
 from shared.pipeline.rewinding import LooseEnds, Repetition
-from shared.settings import ServiceSettings
-from shared.web.documents import add_documents
+from shared.settings import BareSettings, ServiceSettings
+from shared.web.documents import add_asyncapi, add_documents
 from shared.web.equipment import equip
 from shared.web.operators import operators_router
 from shared.web.roles import require_roles
@@ -48,8 +48,81 @@ class Worker(Protocol):
         ...
 
 
-class Service(Generic[S]):
-    """One service of the platform."""
+class BareService:
+    """A service that has no part in the events between the others: settings, a database, HTTP, and workers."""
+
+    def __init__(self, name: str, settings: BareSettings, *, migrations: Sequence[Migration] = ()) -> None:
+        self.name = name
+        self.settings = settings
+        self._client = mongo.connect(settings.mongo_url)
+        self.database: Database = self._client[name]
+        self.sign_in = SignIn(Trust(settings.oidc_issuer, settings.oidc_audience, settings.oidc_roles_claim))
+        self._migrations = migrations
+        self._workers: list[Worker] = []
+        self._started = False
+
+    def employ(self, worker: Worker) -> None:
+        """Let a worker run as long as the service does."""
+        self._workers.append(worker)
+
+    def app(self, *, other_limits: Mapping[str, int | None] | None = None) -> FastAPI:
+        """The application, with everything every door has; the service adds its own routes.
+
+        `other_limits` are the bytes that the body of a path may have where they are not the usual ones; None for any.
+        """
+        title = f"integrationsbuero {self.name}"
+        app = FastAPI(title=title, lifespan=self._lifespan, openapi_url=None, redirect_slashes=False)
+        app.state.settings = self.settings
+        app.state.service = self
+        equip(app, self._readiness, self.sign_in, other_limits=other_limits)
+        add_documents(app)
+        return app
+
+    @asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        logs.configure(self.name, self.settings.log_format)
+        require_roles(app)
+        await self.sign_in.start()
+        starting = asyncio.create_task(self._start())
+        try:
+            yield
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            if self._started:
+                for worker in reversed(self._workers):
+                    await worker.stop()
+            await self._close()
+            await self.sign_in.stop()
+            self._client.close()
+            log.info("service_stopped")
+
+    async def _start(self) -> None:
+        try:
+            await self._open()
+            for worker in self._workers:
+                await worker.start()
+        except Exception:
+            log.exception("service_not_started")
+            signal.raise_signal(signal.SIGTERM)  # whoever started us shall see it; waiting would not mend it
+            raise
+        settle()
+        self._started = True
+        log.info("service_started", host=self.settings.host, port=self.settings.port)
+        await stay_small()
+
+    async def _open(self) -> None:
+        await migrate(self.database, self._migrations)
+
+    async def _close(self) -> None:
+        """What was opened ends; the store is still there."""
+
+    def _readiness(self) -> dict[str, bool]:
+        return {"started": self._started, "sign_in": self.sign_in.is_ready}
+
+
+class Service(BareService, Generic[S]):
+    """One service of the platform, which events reach and which tells events."""
 
     def __init__(
         self,
@@ -68,12 +141,9 @@ class Service(Generic[S]):
         service told itself, what it decides again because the service told it without having read anything, and what
         it ends because nobody can know any more how it went.
         """
-        self.name = name
-        self.settings = settings
+        super().__init__(name, settings)
         self.receives = tuple(reaction.event for reaction in reactions)
         self.subscriptions = subscriptions
-        self._client = mongo.connect(settings.mongo_url)
-        self.database: Database = self._client[name]
         self.states = states(self.database)
         self.pipeline: Pipeline[S] = Pipeline(
             name,
@@ -87,64 +157,24 @@ class Service(Generic[S]):
             repetitions,
             loose_ends,
         )
-        self.sign_in = SignIn(Trust(settings.oidc_issuer, settings.oidc_audience, settings.oidc_roles_claim))
-        self._workers: list[Worker] = []
-        self._started = False
 
     def employ(self, worker: Worker) -> None:
         """Let a worker run beside the pipeline."""
-        self._workers.append(worker)
+        super().employ(worker)
         self.pipeline.after_batch.append(worker.nudge)
 
     def app(self, *, other_limits: Mapping[str, int | None] | None = None) -> FastAPI:
-        """The application, with everything every door has; the service adds its own routes.
-
-        `other_limits` are the bytes that the body of a path may have where they are not the usual ones; None for any.
-        """
-        title = f"integrationsbuero {self.name}"
-        app = FastAPI(title=title, lifespan=self._lifespan, openapi_url=None, redirect_slashes=False)
-        app.state.settings = self.settings
-        app.state.service = self
-        equip(app, self._readiness, self.sign_in, other_limits=other_limits)
+        """The application of a bare service, with the operators' routes and what it sends and receives."""
+        app = super().app(other_limits=other_limits)
         app.include_router(operators_router(self.pipeline, self.database))
-        add_documents(app, self._asyncapi)
+        add_asyncapi(app, lambda: asyncapi(self.name, self.receives, self.subscriptions))
         return app
 
-    @asynccontextmanager
-    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        logs.configure(self.name, self.settings.log_format)
-        require_roles(app)
-        await self.sign_in.start()
-        starting = asyncio.create_task(self._start())
-        try:
-            yield
-        finally:
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
-            if self._started:
-                for worker in reversed(self._workers):
-                    await worker.stop()
-            await self.pipeline.stop()
-            await self.sign_in.stop()
-            self._client.close()
-            log.info("service_stopped")
+    async def _open(self) -> None:
+        await self.pipeline.start()
 
-    async def _start(self) -> None:
-        try:
-            await self.pipeline.start()
-            for worker in self._workers:
-                await worker.start()
-        except Exception:
-            log.exception("service_not_started")
-            signal.raise_signal(signal.SIGTERM)  # whoever started us shall see it; waiting would not mend it
-            raise
-        settle()
-        self._started = True
-        log.info("service_started", host=self.settings.host, port=self.settings.port)
-        await stay_small()
-
-    def _asyncapi(self) -> dict[str, Any]:
-        return asyncapi(self.name, self.receives, self.subscriptions)
+    async def _close(self) -> None:
+        await self.pipeline.stop()
 
     def _readiness(self) -> dict[str, bool]:
-        return {"started": self._started, "sign_in": self.sign_in.is_ready, **self.pipeline.readiness()}
+        return {**super()._readiness(), **self.pipeline.readiness()}

@@ -9,9 +9,9 @@ from shared.kafka_access import KafkaAccess
 from shared.web.issuer_keys import require_trustworthy
 
 
-class ServiceSettings(KafkaAccess, BaseSettings):
-    """Where the backends are, where this service listens, and whose tokens count at its door: those that `oidc_issuer`
-    made out for `oidc_audience`, with the roles in `oidc_roles_claim`. Durations in seconds."""
+class BareSettings(BaseSettings):
+    """Where the store is, where this service listens, and whose tokens count at its door: those that `oidc_issuer` made
+    out for `oidc_audience`, with the roles in `oidc_roles_claim`. Durations in seconds."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -22,6 +22,12 @@ class ServiceSettings(KafkaAccess, BaseSettings):
     oidc_issuer: Annotated[str, AfterValidator(require_trustworthy)]
     oidc_audience: str
     oidc_roles_claim: str = "roles"
+
+
+class ServiceSettings(KafkaAccess, BareSettings):
+    """The same for a service with a pipeline, and where its Kafka is."""
+
+    model_config = BareSettings.model_config
     batch_records: int = 500
 
 

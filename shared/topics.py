@@ -35,6 +35,9 @@ class ServiceName(StrEnum):
 
 
 SERVICES: Final = tuple(ServiceName)
+GATEWAY: Final = "gateway"
+DOORS: Final = (*SERVICES, GATEWAY)
+"""What answers over HTTP: the services, and the gateway, which has no part in the events between them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from typing import Annotated, Final
 
 import typer
 
+from shared.cluster import cluster
 from shared.kafka_access import KafkaAccess
 from shared.topics import SERVICES
 from wegweiser.addresses import Bus, found
-from wegweiser.bus import ask, cluster, matching, subscriptions_of
+from wegweiser.bus import ask, matching, subscriptions_of
 from wegweiser.columns import aligned
 
 _HEAD = ("group", "topic", "partition", "committed", "end", "lag")

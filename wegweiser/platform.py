@@ -17,14 +17,14 @@ from deploy.embedded.daemon import Daemon, Home
 from deploy.embedded.issuer import AUDIENCE, CLIENTS, COMMAND_LINE, Issuer, issuer_url
 from deploy.embedded.mail import MailSink
 from deploy.errors import DeployError
-from deploy.onboarding import CREDENTIALS, Onboarding
+from deploy.onboarding import CREDENTIALS, GATEWAY_FOLDER, Onboarding
 from deploy.principals import admit, admit_to_mongo, grant
 from deploy.secrets import Secrets
 from deploy.setting_files import write_settings
 from services.routing.agreement_files import load_agreements
 from shared.days import local_day
 from shared.rights import OPERATOR, Right, rights_of_operator, rights_of_service
-from shared.topics import SERVICES, provision, topics_for
+from shared.topics import DOORS, GATEWAY, SERVICES, provision, topics_for
 from wegweiser.activation import activate_all
 from wegweiser.bus import subscriptions_of
 from wegweiser.children import PartnerProcess, ServiceProcess
@@ -59,14 +59,15 @@ class Platform:
         self._say = say
         self._supervisor = Supervisor(say, lambda name: home.stopped(name).exists())
         self._pid_file = home.pid_file(PID_FILE)
-        self._stop_files = [home.stopped(name) for name in SERVICES]
+        self._stop_files = [home.stopped(name) for name in DOORS]
         self._partner_ids = partners()
         self.backends = backends(settings)
         self._mail = MailSink(home, port=settings.smtp_port, folder=settings.mail_folder)
-        self.issuer = Issuer(home, port=settings.issuer_port, secrets=Secrets(settings.secrets_folder))
+        self._secrets = Secrets(settings.secrets_folder)
+        self.issuer = Issuer(home, port=settings.issuer_port, secrets=self._secrets)
         self._services = [
             ServiceProcess(name, home, port=settings.port_of(name), environment=partial(self.environment_of, name))
-            for name in SERVICES
+            for name in DOORS
         ]
         self._partners = [
             PartnerProcess(id_, home, credentials=settings.var_dir / CREDENTIALS / f"{id_}.env")
@@ -75,8 +76,9 @@ class Platform:
 
     def environment_of(self, service: str) -> dict[str, str]:
         """What a service has to know to join, as itself."""
+        kafka = self._of_gateway() if service == GATEWAY else self.backends.kafka_of(service).environment
         return {
-            **self.backends.kafka_of(service).environment,
+            **kafka,
             "MONGO_URL": self.backends.mongo_of(service),
             **self._settings.urls,
             "SMTP_HOST": "127.0.0.1",
@@ -86,6 +88,11 @@ class Platform:
             "OIDC_AUDIENCE": AUDIENCE,
             **(self._client(service) if service in CLIENTS else {}),
         }
+
+    def _of_gateway(self) -> dict[str, str]:
+        """It is nobody on Kafka by itself: only what it may do there in the partners' place."""
+        folder = self._settings.var_dir.absolute() / GATEWAY_FOLDER
+        return {"PARTNERS_FOLDER": str(folder), "CURSOR_KEY": self._secrets.password("gateway-cursor")}
 
     def _client(self, client: str) -> dict[str, str]:
         return {"OIDC_CLIENT_ID": client, "OIDC_CLIENT_SECRET": self.issuer.credentials(client).client_secret}
@@ -142,7 +149,7 @@ class Platform:
             grant(self.backends.kafka, rights)
             self._welcome_partners()
         if self.backends.database is not None:
-            admit_to_mongo(self.backends.mongo, map(self.backends.mongo_of, SERVICES))
+            admit_to_mongo(self.backends.mongo, map(self.backends.mongo_of, DOORS))
 
     def _welcome_partners(self) -> None:
         """Let in who was never let in; who was suspended or removed stays so."""
@@ -208,7 +215,7 @@ def onboarding_of(settings: PlatformSettings, backends: Backends) -> Onboarding:
         backends.kafka,
         Secrets(settings.secrets_folder),
         settings.var_dir,
-        told={"OIDC_ISSUER": issuer_url(settings.issuer_port)},
+        told={"OIDC_ISSUER": issuer_url(settings.issuer_port), "GATEWAY_URL": settings.url_of(GATEWAY)},
         others=rights_with(partners()),
     )
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from shared import logs
+from shared.cluster import Cluster, cluster
 from shared.contracts import CONTRACTS
 from shared.kafka_access import KafkaAccess
 from shared.mongo import StoreError
@@ -20,7 +21,7 @@ from shared.pipeline.reading import Subscription
 from shared.pipeline.rewinding import Difference, Rewinding, Step
 from shared.topics import ServiceName
 from wegweiser.addresses import Bus, found, stop
-from wegweiser.bus import Cluster, ask, cluster, matching
+from wegweiser.bus import ask, matching
 from wegweiser.chronicle import sentence_of
 from wegweiser.service import not_started
 from wegweiser.spans import Span, Understand, merged

@@ -7,7 +7,7 @@ from pydantic import ValidationError, model_validator
 
 from deploy.errors import DeployError
 from deploy.settings import BackendSettings
-from shared.topics import SERVICES
+from shared.topics import DOORS
 
 _ROOT: Final = Path(__file__).parents[1]
 AGREEMENTS: Final = _ROOT / "deploy" / "agreements"
@@ -36,6 +36,7 @@ class PlatformSettings(BackendSettings):
     routing_port: int = 8102
     scheduling_port: int = 8103
     notify_port: int = 8104
+    gateway_port: int = 8105
     mail_from: str = "integrationsbuero@example.org"
 
     @model_validator(mode="after")
@@ -51,9 +52,7 @@ class PlatformSettings(BackendSettings):
     def _ports(self) -> dict[str, int]:
         """What we listen on, by the names in the environment."""
         servers = ("kafka", "kafka_controller", "mongo") if self.backend == "embedded" else ()
-        return {
-            f"{name}_port".upper(): getattr(self, f"{name}_port") for name in (*servers, "smtp", "issuer", *SERVICES)
-        }
+        return {f"{name}_port".upper(): getattr(self, f"{name}_port") for name in (*servers, "smtp", "issuer", *DOORS)}
 
     def port_of(self, service: str) -> int:
         """The port of one of the services."""
@@ -77,7 +76,7 @@ class PlatformSettings(BackendSettings):
     @property
     def urls(self) -> dict[str, str]:
         """All addresses by their names in the environment: `INTAKE_URL` and so on."""
-        return {f"{service.upper()}_URL": self.url_of(service) for service in SERVICES}
+        return {f"{service.upper()}_URL": self.url_of(service) for service in DOORS}
 
 
 def platform_settings() -> PlatformSettings:

@@ -22,18 +22,13 @@ SwaggerUIBundle({{
 </script></body></html>"""
 
 
-def add_documents(app: FastAPI, asyncapi: Callable[[], dict[str, Any]]) -> None:
-    """`/openapi.json` and `/asyncapi.json` for operators, and `/docs`, a page that holds nothing and asks for a token
-    to read the first with."""
+def add_documents(app: FastAPI) -> None:
+    """`/openapi.json` for operators, and `/docs`, a page that holds nothing and asks for a token to read it with."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/openapi.json", dependencies=[open_to(Role.OPERATOR)])
     async def show_openapi() -> dict[str, Any]:
         return with_alternatives(app.openapi())
-
-    @router.get("/asyncapi.json", dependencies=[open_to(Role.OPERATOR)])
-    async def show_asyncapi() -> dict[str, Any]:
-        return asyncapi()
 
     @router.get("/docs", response_class=HTMLResponse)
     async def show_page() -> str:
@@ -41,3 +36,11 @@ def add_documents(app: FastAPI, asyncapi: Callable[[], dict[str, Any]]) -> None:
 
     app.include_router(router)
     app.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
+
+
+def add_asyncapi(app: FastAPI, asyncapi: Callable[[], dict[str, Any]]) -> None:
+    """`/asyncapi.json` for operators."""
+
+    @app.get("/asyncapi.json", dependencies=[open_to(Role.OPERATOR)], include_in_schema=False)
+    async def show_asyncapi() -> dict[str, Any]:
+        return asyncapi()

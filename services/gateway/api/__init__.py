@@ -1,0 +1,29 @@
+"""The gateway's routes. Each belongs to one partner: whoever is another, or is not let in, learns nothing of it."""
+
+from typing import Final
+
+from fastapi import Request
+
+from services.gateway.partners import Partner, Partners
+from shared.contracts.base import PartnerId
+from shared.web.problems import ProblemError
+from shared.web.roles import Role, caller_of
+
+PREFIX: Final = "/v1/partners/{partner_id}"
+
+
+class Entrance:
+    """Who of the partners may come in."""
+
+    def __init__(self, partners: Partners) -> None:
+        self._partners = partners
+
+    def partner_of(self, request: Request, partner_id: PartnerId) -> Partner:
+        """A FastAPI dependency: the partner of the path, where it or an operator asks; raises a problem (403)."""
+        caller = caller_of(request)
+        if Role.OPERATOR not in caller.roles and caller.partner_id != partner_id:
+            raise ProblemError(403, "not-yours", "A partner sees what is its own.")
+        partner = self._partners.get(partner_id)
+        if partner is None:
+            raise ProblemError(403, "not-let-in", "The office has not let this partner in, or has suspended it.")
+        return partner

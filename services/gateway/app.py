@@ -1,0 +1,51 @@
+"""The wiring of the gateway."""
+
+import asyncio
+
+from fastapi import FastAPI
+
+from services.gateway.api import Entrance
+from services.gateway.api.feed import feed_router
+from services.gateway.api.referrals import referrals_router
+from services.gateway.api.replies import replies_router
+from services.gateway.api.status import status_router
+from services.gateway.partners import LOOK_SECONDS, Partner, Partners
+from services.gateway.queues import Follower, Readers
+from services.gateway.repository import MIGRATIONS, Knowledge
+from services.gateway.settings import GatewaySettings
+from services.gateway.writers import Writers
+from shared.service import BareService
+from shared.topics import GATEWAY
+
+
+def create_app(settings: GatewaySettings | None = None) -> FastAPI:
+    """The gateway as an application; its settings come from the environment where none are given."""
+    settings = settings or GatewaySettings()
+    service = BareService(GATEWAY, settings, migrations=MIGRATIONS)
+    knowledge, readers, writers = Knowledge(service.database), Readers(), Writers()
+    follower = Follower(knowledge, takers=())
+
+    async def attend(partner: Partner) -> None:
+        following = asyncio.create_task(follower.follow(partner))
+        try:
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                await readers.tidy(partner)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            await readers.tidy(partner, all_=True)
+            await writers.tidy(partner)
+
+    partners = Partners(settings.partners_folder, attend)
+    service.employ(partners)
+    entrance, key = Entrance(partners).partner_of, settings.cursor_key.get_secret_value().encode()
+    app = service.app()
+    for router in (
+        feed_router(entrance, readers, key),
+        replies_router(entrance, writers),
+        referrals_router(entrance, knowledge, key),
+        status_router(entrance, knowledge),
+    ):
+        app.include_router(router)
+    return app
