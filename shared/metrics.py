@@ -26,3 +26,5 @@ BACK_OFFS: Final = Counter("wegweiser_back_offs_total", "Batches put back becaus
 PUBLISHED: Final = Counter("wegweiser_published_total", "Events the broker acknowledged", ["topic"])
 UNSENT_SECONDS: Final = Gauge("wegweiser_outbox_age_seconds", "Age of the oldest event not yet acknowledged")
 LAG: Final = Gauge("wegweiser_lag_records", "Records between the group's position and the end", ["topic", "partition"])
+WEBHOOK_ATTEMPTS: Final = Counter("wegweiser_webhook_attempts_total", "Attempts at a webhook delivery", ["outcome"])
+WEBHOOKS_DISABLED: Final = Counter("wegweiser_webhooks_disabled_total", "Webhooks given up", ["partner", "reason"])

@@ -92,7 +92,11 @@ class Platform:
     def _of_gateway(self) -> dict[str, str]:
         """It is nobody on Kafka by itself: only what it may do there in the partners' place."""
         folder = self._settings.var_dir.absolute() / GATEWAY_FOLDER
-        return {"PARTNERS_FOLDER": str(folder), "CURSOR_KEY": self._secrets.password("gateway-cursor")}
+        return {
+            "PARTNERS_FOLDER": str(folder),
+            "CURSOR_KEY": self._secrets.password("gateway-cursor"),
+            "WEBHOOK_KEY": self._secrets.password("gateway-webhooks"),
+        }
 
     def _client(self, client: str) -> dict[str, str]:
         return {"OIDC_CLIENT_ID": client, "OIDC_CLIENT_SECRET": self.issuer.credentials(client).client_secret}

@@ -9,10 +9,14 @@ from services.gateway.api.feed import feed_router
 from services.gateway.api.referrals import referrals_router
 from services.gateway.api.replies import replies_router
 from services.gateway.api.status import status_router
+from services.gateway.api.webhooks import webhooks_router
 from services.gateway.partners import LOOK_SECONDS, Partner, Partners
 from services.gateway.queues import Follower, Readers
 from services.gateway.repository import MIGRATIONS, Knowledge
 from services.gateway.settings import GatewaySettings
+from services.gateway.webhooks.sender import Senders
+from services.gateway.webhooks.store import MIGRATIONS as OF_WEBHOOKS
+from services.gateway.webhooks.store import Deliveries, Webhooks
 from services.gateway.writers import Writers
 from shared.service import BareService
 from shared.topics import GATEWAY
@@ -21,19 +25,26 @@ from shared.topics import GATEWAY
 def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     """The gateway as an application; its settings come from the environment where none are given."""
     settings = settings or GatewaySettings()
-    service = BareService(GATEWAY, settings, migrations=MIGRATIONS)
+    service = BareService(GATEWAY, settings, migrations=(*MIGRATIONS, *OF_WEBHOOKS))
     knowledge, readers, writers = Knowledge(service.database), Readers(), Writers()
-    follower = Follower(knowledge, takers=())
+    webhooks, deliveries = Webhooks(service.database), Deliveries(service.database)
+    webhook_key = settings.webhook_key.get_secret_value().encode()
+    senders = Senders(webhooks, deliveries, webhook_key, allowed=settings.webhook_hosts)
+    follower = Follower(knowledge, takers=(senders.take,))
 
     async def attend(partner: Partner) -> None:
-        following = asyncio.create_task(follower.follow(partner))
+        tasks = [
+            asyncio.create_task(follower.follow(partner)),
+            asyncio.create_task(senders.attend(partner.id)),
+        ]
         try:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
                 await readers.tidy(partner)
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await readers.tidy(partner, all_=True)
             await writers.tidy(partner)
 
@@ -46,6 +57,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         replies_router(entrance, writers),
         referrals_router(entrance, knowledge, key),
         status_router(entrance, knowledge),
+        webhooks_router(entrance, webhooks, deliveries, senders, webhook_key),
     ):
         app.include_router(router)
     return app

@@ -1,0 +1,216 @@
+"""`/v1/partners/{partner_id}/webhook`: a partner has its events sent to an address of its own."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.gateway.api import PREFIX
+from services.gateway.domain.webhooks import BETWEEN_REPLAYS, Failure, State, Webhook, new_seed, secret_of
+from services.gateway.partners import Partner
+from services.gateway.webhooks.addresses import LONGEST, BadUrlError
+from services.gateway.webhooks.sender import Senders
+from services.gateway.webhooks.store import Deliveries, Webhooks
+from shared.pipeline.engine import utc_now
+from shared.web.bodies import json_body, read_json
+from shared.web.cursor import cursor_at, position_at
+from shared.web.faults import Fault
+from shared.web.problems import PROBLEM_RESPONSES, ProblemError, not_valid
+from shared.web.roles import Role, open_to
+
+_PATH: Final = "/webhook"
+
+
+class Wanted(BaseModel):
+    """Where the events are to go."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    url: Annotated[str, Field(max_length=LONGEST)]
+
+
+class ReplayWanted(BaseModel):
+    """From when on events are to be sent again."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+
+    begin: Annotated[AwareDatetime, Field(alias="from")]
+
+
+class WebhookView(BaseModel):
+    """A webhook. `since` is when its state began, `waiting` how many events are to be sent; `old_secret_until` stands
+    while two secrets sign (UTC)."""
+
+    url: str
+    state: State
+    since: datetime
+    reason: Failure | None
+    waiting: int
+    old_secret_until: datetime | None
+
+
+class WebhookWithSecret(WebhookView):
+    """The secret is told here and never again."""
+
+    secret: str
+
+
+class Replaying(BaseModel):
+    """How many events are sent again."""
+
+    events: int
+
+
+class AttemptView(BaseModel):
+    """The last attempt (UTC). `status` is the receiver's, where there was one."""
+
+    at: datetime
+    status: int | None
+    failure: Failure | None
+
+
+class DeliveryView(BaseModel):
+    """One event on its way; `next_at` stands while it is to be sent (UTC)."""
+
+    event_id: str
+    type: str
+    subject: str
+    time: datetime
+    attempts: int
+    is_replay: bool = False
+    failing_since: datetime | None = None
+    next_at: datetime | None = None
+    delivered_at: datetime | None = None
+    last: AttemptView | None = None
+
+
+class DeliveriesPage(BaseModel):
+    """Deliveries, the newest event first; `next` continues the list."""
+
+    deliveries: list[DeliveryView]
+    next: str | None
+
+
+def webhooks_router(
+    partner_of: Callable[..., Partner], webhooks: Webhooks, deliveries: Deliveries, senders: Senders, key: bytes
+) -> APIRouter:
+    """The routes of a partner's webhook."""
+    router = APIRouter(prefix=PREFIX, tags=["webhook"], responses=PROBLEM_RESPONSES)
+    a_partner = open_to(Role.PARTNER)
+
+    async def shown(webhook: Webhook | None, now: datetime) -> WebhookView:
+        known = _there(webhook)
+        return WebhookView.model_validate(
+            {
+                **known.model_dump(include={"url", "state", "since", "reason"}),
+                "waiting": await deliveries.waiting(known.partner_id),
+                "old_secret_until": _old_secret_until(known, now),
+            }
+        )
+
+    async def with_secret(webhook: Webhook | None, now: datetime) -> WebhookWithSecret:
+        known = _there(webhook)
+        secret = secret_of(key, known.partner_id, known.seeds[0])
+        return WebhookWithSecret.model_validate({**dict(await shown(known, now)), "secret": secret})
+
+    @router.put(_PATH, dependencies=[a_partner], openapi_extra=json_body(Wanted), status_code=201)
+    async def set_webhook(
+        request: Request, response: Response, partner: Annotated[Partner, Depends(partner_of)]
+    ) -> WebhookWithSecret | WebhookView:
+        """Have the events of the queue sent to a URL from now on: 201, with the secret that signs them. A webhook that
+        is there gets the new URL and keeps its secret and what waits (200); one that was disabled goes on."""
+        try:
+            url = await senders.checked(partner.id, (await read_json(request, Wanted)).url)
+        except BadUrlError as error:
+            raise not_valid([Fault("/url", str(error))]) from None
+        now = utc_now()
+        if await webhooks.get(partner.id) is None:
+            await deliveries.remove(partner.id)  # what an earlier one may have left
+        is_new = await webhooks.put(partner.id, url, new_seed(), now)
+        await deliveries.hasten(partner.id, now)
+        await webhooks.change(partner.id, {State.DISABLED}, State.ACTIVE, now)
+        senders.nudge(partner.id)
+        known = await webhooks.get(partner.id)
+        if is_new:
+            return await with_secret(known, now)
+        response.status_code = 200
+        return await shown(known, now)
+
+    @router.get(_PATH, dependencies=[a_partner])
+    async def show_webhook(partner: Annotated[Partner, Depends(partner_of)]) -> WebhookView:
+        """How the webhook stands."""
+        return await shown(await webhooks.get(partner.id), utc_now())
+
+    @router.delete(_PATH, dependencies=[a_partner], status_code=204)
+    async def remove_webhook(partner: Annotated[Partner, Depends(partner_of)]) -> None:
+        """Send nothing any more, and forget the secret and what waits."""
+        await webhooks.remove(partner.id)
+        await deliveries.remove(partner.id)
+        senders.nudge(partner.id)
+
+    @router.post(f"{_PATH}/rotate-secret", dependencies=[a_partner])
+    async def rotate_secret(partner: Annotated[Partner, Depends(partner_of)]) -> WebhookWithSecret:
+        """Make a new secret. Until `old_secret_until`, a day later, the one before signs as well."""
+        now = utc_now()
+        return await with_secret(await webhooks.rotate(partner.id, new_seed(), now), now)
+
+    @router.post(f"{_PATH}/pause", dependencies=[a_partner])
+    async def pause(partner: Annotated[Partner, Depends(partner_of)]) -> WebhookView:
+        """Send nothing for now; what comes meanwhile waits. What is being sent is sent to its end."""
+        now = utc_now()
+        await webhooks.change(partner.id, {State.ACTIVE}, State.PAUSED, now)
+        senders.nudge(partner.id)
+        return await shown(await webhooks.get(partner.id), now)
+
+    @router.post(f"{_PATH}/resume", dependencies=[a_partner])
+    async def resume(partner: Annotated[Partner, Depends(partner_of)]) -> WebhookView:
+        """Go on after a pause, or after the webhook was disabled, at once with everything that waits."""
+        now = utc_now()
+        await deliveries.hasten(partner.id, now)
+        await webhooks.change(partner.id, {State.PAUSED, State.DISABLED}, State.ACTIVE, now)
+        senders.nudge(partner.id)
+        return await shown(await webhooks.get(partner.id), now)
+
+    @router.post(f"{_PATH}/replay", dependencies=[a_partner], openapi_extra=json_body(ReplayWanted), status_code=202)
+    async def replay(request: Request, partner: Annotated[Partner, Depends(partner_of)]) -> Replaying:
+        """Send the events since a moment again, each with the header `webhook-replay: true`; once in ten minutes. Those
+        from before there was a webhook are in the feed only."""
+        begin = (await read_json(request, ReplayWanted)).begin
+        now = utc_now()
+        _there(await webhooks.get(partner.id))
+        if not await webhooks.may_replay(partner.id, now):
+            seconds = str(int(BETWEEN_REPLAYS.total_seconds()))
+            raise ProblemError(429, "replayed-already", "Once in ten minutes.", headers={"Retry-After": seconds})
+        events = await deliveries.replay(partner.id, begin.astimezone(UTC), now)
+        senders.nudge(partner.id)
+        return Replaying(events=events)
+
+    @router.get(f"{_PATH}/deliveries", dependencies=[open_to(Role.PARTNER, Role.OPERATOR)])
+    async def list_deliveries(
+        partner: Annotated[Partner, Depends(partner_of)],
+        state: Literal["failing", "all"] = "failing",
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    ) -> DeliveriesPage:
+        """What became of the events, without what they say: those whose last attempt failed, or all of 29 days."""
+        before = position_at(cursor) if cursor is not None else None
+        found = await deliveries.page(partner.id, only_failing=state == "failing", before=before, limit=limit + 1)
+        page = found[:limit]
+        return DeliveriesPage(
+            deliveries=[DeliveryView.model_validate(row) for row in page],
+            next=cursor_at((page[-1]["time"], page[-1]["event_id"])) if found[limit:] else None,
+        )
+
+    return router
+
+
+def _there(webhook: Webhook | None) -> Webhook:
+    if webhook is None:
+        raise ProblemError(404, "no-webhook", "There is no webhook; PUT makes one.")
+    return webhook
+
+
+def _old_secret_until(webhook: Webhook, now: datetime) -> datetime | None:
+    return next((seed.until for seed in webhook.seeds if seed.until and now < seed.until), None)
