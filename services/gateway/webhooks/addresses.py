@@ -10,7 +10,14 @@ LONGEST: Final = 2000
 _URL: Final = TypeAdapter(AnyUrl)
 _UNICAST: Final = IPv6Network("2000::/3")
 """What is given out of IPv6 (RFC 4291); an IPv4 address in the clothes of another lies mostly outside."""
-_6TO4: Final = (IPv6Network("2002::/16"), IPv4Network("192.88.99.0/24"))
+_NOT_ONE_HOST_S: Final = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("2001::/23"),
+    IPv6Network("2002::/16"),
+    IPv6Network("3fff::/20"),
+)
+"""Protocols' own, 6to4, Teredo and examples, as far as the standard library takes them for global (IANA's registries)."""
 
 
 class BadUrlError(ValueError):
@@ -24,7 +31,7 @@ def is_public(address: str) -> bool:
         found = ip_address(address)
     except ValueError:
         return False
-    if any(found in network for network in _6TO4 if network.version == found.version):
+    if any(found in network for network in _NOT_ONE_HOST_S if network.version == found.version):
         return False
     return found.is_global and not found.is_multicast and (isinstance(found, IPv4Address) or found in _UNICAST)
 

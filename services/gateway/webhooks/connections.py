@@ -115,7 +115,7 @@ class Connections:
         except NoAddressError:
             return Answer(failure=Failure.NO_PUBLIC_ADDRESS)
         except httpcore.ConnectError as error:
-            refused = isinstance(error.__cause__, ssl.SSLError)
+            refused = any(isinstance(why, ssl.SSLError) for why in error.args)
             return Answer(failure=Failure.CERTIFICATE if refused else Failure.NOT_REACHED)
         except (httpcore.NetworkError, httpcore.ProtocolError):
             return Answer(failure=Failure.BROKEN_OFF)

@@ -1,0 +1,201 @@
+"""A webhook's pure part: pauses between attempts, secrets, signatures, and the addresses it may lead to."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
+
+from services.gateway.domain.webhooks import (
+    LONGEST_ASKED,
+    PAUSES,
+    Answer,
+    Delivery,
+    Failure,
+    Seed,
+    State,
+    Webhook,
+    answer_of,
+    headers_of,
+    new_seed,
+    pause_after,
+    secret_of,
+)
+from services.gateway.webhooks.addresses import BadUrlError, checked, is_public, permitted
+
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+KEY = b"of the tests"
+
+
+def a_delivery(body: str = '{"näher": 1}', *, is_replay: bool = False) -> Delivery:
+    return Delivery("awo/e-1", "e-1", "r-1", body, NOW, is_replay=is_replay)
+
+
+def test_pauses_grow_to_an_hour_and_stay_there() -> None:
+    pauses = [pause_after(attempts) for attempts in range(1, 200)]
+
+    assert pauses[0] == timedelta(seconds=5)
+    assert pauses == sorted(pauses)
+    assert set(pauses[5:]) == {timedelta(hours=1)}
+
+
+@pytest.mark.parametrize(
+    ("said", "pause"),
+    [
+        ("120", timedelta(minutes=2)),
+        ("0", PAUSES[0]),
+        ("9" * 30, PAUSES[2]),
+        ("86401", LONGEST_ASKED),
+        ("Tue, 24 Nov 2026 10:00:00 GMT", timedelta(hours=1)),
+        ("Tue, 24 Nov 2026 08:00:00 GMT", PAUSES[0]),
+        ("soon", PAUSES[2]),
+        ("-5", PAUSES[2]),
+        (None, PAUSES[2]),
+    ],
+)
+def test_a_receiver_may_ask_for_a_pause_within_bounds(said: str | None, pause: timedelta) -> None:
+    answer = answer_of(503, said, NOW)
+
+    assert pause_after(3, answer.retry_after) == pause
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [
+        (200, None),
+        (204, None),
+        (299, None),
+        (302, Failure.REDIRECT),
+        (304, Failure.REDIRECT),
+        (400, Failure.REFUSED),
+        (410, Failure.GONE),
+        (429, Failure.REFUSED),
+        (503, Failure.REFUSED),
+    ],
+)
+def test_only_2xx_is_delivered(status: int, failure: Failure | None) -> None:
+    assert answer_of(status, None, NOW) == Answer(status, failure)
+
+
+def test_both_secrets_sign_while_one_is_changed() -> None:
+    new, old = new_seed(), new_seed().model_copy(update={"until": NOW + timedelta(hours=1)})
+    webhook = Webhook(partner_id="awo", url="https://a.example/", state=State.ACTIVE, since=NOW, seeds=(new, old))
+
+    assert webhook.secrets(KEY, NOW) == [secret_of(KEY, "awo", new), secret_of(KEY, "awo", old)]
+    assert webhook.secrets(KEY, NOW + timedelta(hours=1)) == [secret_of(KEY, "awo", new)]
+
+
+def test_a_secret_is_of_one_partner_one_seed_and_one_key() -> None:
+    seed, other = Seed(value="a"), Seed(value="b")
+    secrets = {secret_of(KEY, "awo", seed), secret_of(KEY, "awo", other), secret_of(KEY, "vhs", seed)}
+
+    assert len(secrets | {secret_of(b"another", "awo", seed)}) == 4
+    assert all(secret.startswith("whsec_") and len(secret) == 50 for secret in secrets)
+
+
+def test_the_library_s_own_verifier_takes_what_was_signed() -> None:
+    now = datetime.now(UTC)
+    secrets = [secret_of(KEY, "awo", new_seed()) for _ in range(2)]
+    delivery = a_delivery()
+
+    headers = headers_of(delivery, secrets, now)
+
+    for secret in secrets:
+        assert Verifier(secret).verify(delivery.body.encode(), dict(headers)) == {"näher": 1}
+    with pytest.raises(WebhookVerificationError):
+        Verifier(secrets[0]).verify(b'{"n\xc3\xa4her": 2}', dict(headers))
+    assert headers["webhook-id"] == "e-1"
+
+
+def test_only_a_replay_is_marked_as_one() -> None:
+    assert "webhook-replay" not in headers_of(a_delivery(), [], NOW)
+    assert headers_of(a_delivery(is_replay=True), [], NOW)["webhook-replay"] == "true"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0",
+        "10.0.0.1",
+        "100.64.0.1",
+        "127.0.0.1",
+        "127.255.0.9",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.0.0.8",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "239.1.2.3",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::7f00:1",
+        "::ffff:127.0.0.1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::808:808",
+        "100::1",
+        "2001::1",
+        "2001:db8::1",
+        "2001:1::1",
+        "2002:7f00:1::",
+        "2002:808:808::",
+        "3fff::1",
+        "fc00::1",
+        "fd12::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "ff02::1",
+        "ff0e::1",
+        "localhost",
+        "",
+    ],
+)
+def test_an_address_of_ours_or_of_nobody_is_refused(address: str) -> None:
+    assert not is_public(address)
+    assert permitted("receiver.example", [address], ()) == []
+    assert permitted("receiver.example", [address], {"receiver.example"}) == [address]
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:2800:220:1::1", "2a00:1450:4001::5e"])
+def test_an_address_of_the_open_internet_is_permitted(address: str) -> None:
+    assert permitted("receiver.example", ["10.0.0.1", address], ()) == [address]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://receiver.example/", "https"),
+        ("ftp://receiver.example/", "https"),
+        ("file:///etc/passwd", "https"),
+        ("receiver.example", "a URL"),
+        ("https://", "a URL"),
+        ("https://user:word@receiver.example/", "no user"),
+        ("https://user@receiver.example/", "no user"),
+        ("https://receiver.example/#there", "nothing behind"),
+        ("https://receiver.example:99999/", "a URL"),
+        ("https://receiver.example/" + "ü" * 700, "at most 2000"),
+    ],
+)
+def test_a_url_is_refused_with_what_was_expected(url: str, expected: str) -> None:
+    with pytest.raises(BadUrlError, match=expected):
+        checked(url, {"office.example"})
+
+
+@pytest.mark.parametrize(
+    ("url", "spelt"),
+    [
+        ("https://Receiver.Example", "https://receiver.example/"),
+        ("https://receiver.example:443/in?a=b", "https://receiver.example/in?a=b"),
+        ("https://2130706433/", "https://127.0.0.1/"),
+        ("https://0x7f.1/", "https://127.0.0.1/"),
+        ("http://office.example:8080/x", "http://office.example:8080/x"),
+    ],
+)
+def test_a_url_has_one_spelling(url: str, spelt: str) -> None:
+    assert checked(url, {"office.example"}) == spelt
