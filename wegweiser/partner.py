@@ -50,6 +50,8 @@ def show(id_: Id) -> None:
         typer.echo(f"{id_}: {now.word}")
         typer.echo(f"signs in as    {', '.join(now.own) or '-'}")
         typer.echo(f"has rights     {', '.join(sorted(now.with_rights)) or '-'}")
+        for user, (written, read, percent) in sorted(now.limits.items()):
+            typer.echo(f"at most        {written} bytes/s written, {read} read, {percent} % of a thread: {user}")
         typer.echo(f"lacks topics   {', '.join(now.missing) or '-'}")
         typer.echo(f"credentials    {f'{file} for {now.newest}' if now.newest else '-'}")
 

@@ -210,6 +210,7 @@ def onboarding_of(settings: PlatformSettings, backends: Backends) -> Onboarding:
         settings.var_dir,
         told={"OIDC_ISSUER": issuer_url(settings.issuer_port)},
         others=rights_with(partners()),
+        quota=settings.partner_quota,
     )
 
 
