@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import chain, clocks, decide, footprint, growth, hop, http_intake, latency, simulate
+from benchmarks import chain, clocks, decide, flood, footprint, growth, hop, http_intake, latency, simulate
 from benchmarks.figures import Figure, keep, plain, show
 from benchmarks.harness import Bench, bench, fsync_milliseconds
 from benchmarks.services import Services
@@ -21,6 +21,7 @@ RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
 OF_THE_PLATFORM: Final[Mapping[str, Sequence[Callable[[Bench, Services], Sequence[Figure]]]]] = {
     "chain": [footprint.starts, chain.measure, footprint.load_behind],
     "latency": [latency.measure],
+    "flood": [flood.measure],
     "clocks": [clocks.measure],
     "http": [http_intake.measure],
 }
