@@ -26,6 +26,8 @@ from shared.topics import missing_topics, provision, topics_of_partner
 
 CREDENTIALS: Final = "partners"
 """The folder with a file for each partner, which is to be handed over to it."""
+_MECHANISM: Final = "SCRAM-SHA-512"
+"""What `admit` makes passwords for; an administrator elsewhere may sign in otherwise."""
 GATEWAY: Final = "gateway"
 """The folder with a file for each partner, which only the gateway reads."""
 
@@ -246,7 +248,8 @@ class Onboarding:
 
     def _access_of(self, user: str) -> KafkaAccess:
         password = SecretStr(self._secrets.password(password_file(user)))
-        return self._admin.model_copy(update={"kafka_sasl_username": user, "kafka_sasl_password": password})
+        own = {"kafka_sasl_mechanism": _MECHANISM, "kafka_sasl_username": user, "kafka_sasl_password": password}
+        return self._admin.model_copy(update=own)
 
     def _of_gateway(self, id_: str) -> Path:
         return self._folder / GATEWAY / f"{id_}.env"

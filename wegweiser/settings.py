@@ -39,7 +39,7 @@ class PlatformSettings(BackendSettings):
     scheduling_port: int = 8103
     notify_port: int = 8104
     mail_from: str = "integrationsbuero@example.org"
-    partner_write_bytes: PositiveInt = 64 * 1024
+    partner_write_bytes: PositiveInt = 32 * 1024
     partner_read_bytes: PositiveInt = 4 * 1024 * 1024
     partner_request_percent: PositiveInt = 25
 

@@ -1,4 +1,4 @@
-"""A platform that is started again leaves partners as they stand: nobody comes back, no old password counts."""
+"""A platform lets its partners in, leaves them as they stand at its next start, and takes an operator's orders."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -10,12 +10,14 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from taking_part import takes_no_part, takes_part
 from toy.trial import eventually
+from typer.testing import CliRunner
 
 from deploy.backends import Backends
 from deploy.onboarding import Step
 from shared.kafka_access import KafkaAccess
 from shared.topics import topics_for
 from wegweiser.addresses import Bus
+from wegweiser.cli import app
 from wegweiser.platform import Platform, onboarding_of, partners
 from wegweiser.settings import PlatformSettings
 
@@ -35,6 +37,12 @@ class Office:
     async def change(self, steps: Iterator[Step]) -> None:
         await asyncio.to_thread(lambda: [step.do() for step in steps])
 
+    async def order(self, *words: str) -> list[str]:
+        """What `wegweiser partner` says."""
+        said = await asyncio.to_thread(CliRunner().invoke, app, ["partner", *words])
+        assert said.exit_code == 0, said.output
+        return said.output.splitlines()
+
     def handed_over(self, id_: str) -> KafkaAccess:
         return Bus(_env_file=self.onboarding.credentials(id_))
 
@@ -43,7 +51,9 @@ class Office:
 async def office(backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     if not (backends.broker and backends.database):
         pytest.skip("BACKEND=external: users and rights are not ours")
-    monkeypatch.setattr("wegweiser.platform.backends", lambda _: backends)
+    for module in ("platform", "partner"):
+        monkeypatch.setattr(f"wegweiser.{module}.backends", lambda _: backends)
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
     made = Office(backends, tmp_path)
     await made.start()
     yield made
@@ -74,3 +84,30 @@ async def test_nobody_comes_back_in_by_a_start(office: Office, monkeypatch: pyte
     for access, id_ in ((old, ROTATED), (suspended, SUSPENDED), (removed, REMOVED)):
         await eventually(partial(takes_no_part, access, id_))
     assert not office.onboarding.credentials(REMOVED).exists()
+
+
+async def test_an_order_is_carried_out_once_and_a_dry_run_only_says_it(office: Office) -> None:
+    handed = office.handed_over(SUSPENDED)
+
+    would_be_done = await office.order("suspend", SUSPENDED, "--dry-run")
+
+    assert f"take the rights of partner-{SUSPENDED}-1" in would_be_done
+    assert (await office.order("show", SUSPENDED))[0] == f"{SUSPENDED}: active"
+    assert await takes_part(handed, SUSPENDED)
+    assert await office.order("suspend", SUSPENDED) == would_be_done
+    assert (await office.order("show", SUSPENDED))[0] == f"{SUSPENDED}: suspended"
+    await eventually(partial(takes_no_part, handed, SUSPENDED))
+    assert await office.order("suspend", SUSPENDED) == ["nothing to do"]
+    await office.order("suspend", SUSPENDED, "--end")
+    await eventually(partial(takes_part, handed, SUSPENDED))
+    assert (await office.order("add", SUSPENDED))[0] == "nothing to do"
+
+
+async def test_what_a_partner_is_shown_as_tells_everything_but_its_secrets(office: Office) -> None:
+    said = "\n".join(await office.order("show", ROTATED))
+
+    assert f"partner-{ROTATED}-gateway" in said
+    assert "32768 bytes/s written, 4194304 read, 25 % of a thread" in said
+    secrets = office.handed_over(ROTATED).kafka_sasl_password
+    assert secrets is not None
+    assert secrets.get_secret_value() not in said
