@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import chain, clocks, decide, flood, footprint, growth, hop, http_intake, latency, simulate
+from benchmarks import chain, clocks, decide, flood, footprint, growth, hop, http_intake, latency, simulate, tls
 from benchmarks.figures import Figure, keep, plain, show
 from benchmarks.harness import Bench, bench, fsync_milliseconds
 from benchmarks.services import Services
@@ -33,6 +33,7 @@ OF_THE_PIPELINE: Final[Mapping[str, Callable[[Bench], Sequence[Figure]]]] = {
     "growth": growth.measure,
     "simulate": simulate.measure,
     "decide": decide.measure,
+    "tls": tls.measure,
 }
 
 PARTS: Final = (*OF_THE_PLATFORM, *OF_THE_PIPELINE)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import quantiles
 from typing import Final
 
-from benchmarks.chain import WARM_UP
+from benchmarks.chain import answered
 from benchmarks.figures import Figure, beside, plain
 from benchmarks.harness import Bench, partners
 from benchmarks.latency import PER_SECOND, SECONDS, posted
@@ -23,7 +23,6 @@ DELAY: Final = 2
 
 def measure(bench: Bench, services: Services) -> Sequence[Figure]:
     """The chain, and from `201` to the partner, each without and with the flood in turn."""
-    services.start_missing()
     onboarding = Onboarding(
         bench.kafka,
         Secrets(bench.home / "secrets"),
@@ -36,19 +35,16 @@ def measure(bench: Bench, services: Services) -> Sequence[Figure]:
     for step in onboarding.adding(noisy):
         step.do()
     flood = replace(bench, kafka=Bus(_env_file=onboarding.credentials(noisy)))
-    partner = bench.begin("partner")
-    partner.await_ready()
-    bench.run("referrals", cases=WARM_UP)
     rates: tuple[list[float], list[float]] = ([], [])
     delays: tuple[list[float], list[float]] = ([], [])
     replies: list[float] = []
-    for _ in bench.rounds:
-        for flooded in (False, True):
-            with _flooding(flood, noisy, replies if flooded else None):
-                rates[flooded].append(bench.run("referrals", cases=bench.scaled(CASES))["rate"])
-                between = posted(bench, services, per_second=PER_SECOND, seconds=SECONDS)
-                delays[flooded].append(quantiles(between, n=100)[98])
-    partner.finish()
+    with answered(bench, services):
+        for _ in bench.rounds:
+            for flooded in (False, True):
+                with _flooding(flood, noisy, replies if flooded else None):
+                    rates[flooded].append(bench.run("referrals", cases=bench.scaled(CASES))["rate"])
+                    between = posted(bench, services, per_second=PER_SECOND, seconds=SECONDS)
+                    delays[flooded].append(quantiles(between, n=100)[98])
     for step in onboarding.removing(noisy):
         step.do()
     return [
