@@ -21,16 +21,17 @@ CASES: Final = 5_000
 GOAL: Final = 0.75
 
 
-def measure(bench: Bench) -> Sequence[Figure]:
+def measure(bench: Bench, services: Services) -> Sequence[Figure]:
     """In turn, with services that are started anew each time, on the same databases."""
+    services.stop()
     with _open_kafka(bench) as open_to_all:
-        rounds = [(_chain(bench), _chain(open_to_all)) for _ in bench.rounds]
+        others = Services(open_to_all)
+        rounds = [(_chain(bench, services), _chain(open_to_all, others)) for _ in bench.rounds]
     locked, plain = zip(*rounds, strict=True)
     return [beside("tls: chain by SASL_SSL, beside PLAINTEXT", locked, "cases/s", plain, at_least=GOAL)]
 
 
-def _chain(bench: Bench) -> float:
-    services = Services(bench)
+def _chain(bench: Bench, services: Services) -> float:
     try:
         with answered(bench, services):
             rate: float = bench.run("referrals", cases=bench.scaled(CASES))["rate"]
