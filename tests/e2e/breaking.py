@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import httpx
-from platforms import Running
-from waiting import eventually
 
 from deploy.embedded.daemon import Home
 from deploy.embedded.ports import free_ports
+from e2e.platforms import Running
+from e2e.waiting import eventually
 from wegweiser.children import ServiceProcess
 
 
