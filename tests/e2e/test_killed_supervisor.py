@@ -5,11 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from platforms import ROOT
-from waiting import eventually
-
 from deploy.embedded.daemon import Home, tied
 from deploy.embedded.ports import free_ports
+from e2e.platforms import ROOT
+from e2e.waiting import eventually
 from shared.topics import SERVICES
 from wegweiser.platform import PID_FILE
 
