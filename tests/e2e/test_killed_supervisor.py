@@ -9,10 +9,10 @@ from deploy.embedded.daemon import Home, tied
 from deploy.embedded.ports import free_ports
 from e2e.platforms import ROOT
 from e2e.waiting import eventually
-from shared.topics import SERVICES
+from shared.topics import DOORS
 from wegweiser.platform import PID_FILE
 
-PORTS = ("KAFKA", "KAFKA_CONTROLLER", "MONGO", "SMTP", *(name.upper() for name in SERVICES))
+PORTS = ("KAFKA", "KAFKA_CONTROLLER", "MONGO", "SMTP", "ISSUER", *(name.upper() for name in DOORS))
 
 
 def started_in(folder: Path) -> subprocess.Popen[bytes]:

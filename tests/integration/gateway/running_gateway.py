@@ -19,6 +19,7 @@ from toy.trial import eventually
 
 from deploy.backends import Backends
 from deploy.onboarding import Onboarding, Step
+from deploy.quotas import Quota
 from deploy.secrets import Secrets
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
@@ -28,6 +29,9 @@ from shared.contracts.codes import AgeBand, Concern, Urgency
 from shared.contracts.routing import OfferedConcern, ReferralOffered
 from shared.topics import partner_topics, topics_of_partner
 from shared.web.roles import Role
+
+QUOTA = Quota(1024 * 1024, 4 * 1024 * 1024, 100)
+"""More than a test needs."""
 
 
 @dataclass
@@ -42,7 +46,7 @@ class Gateway:
     def onboarding(self) -> Onboarding:
         """Writes where this gateway looks."""
         secrets = Secrets(self.folder / "secrets")
-        return Onboarding(self.backends.kafka, secrets, self.folder, told={}, others={})
+        return Onboarding(self.backends.kafka, secrets, self.folder, told={}, quota=QUOTA, others={})
 
 
 def settings_of(backends: Backends, folder: Path) -> GatewaySettings:
