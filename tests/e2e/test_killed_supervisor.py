@@ -38,7 +38,7 @@ async def test_a_killed_platform_takes_all_its_processes_along(tmp_path: Path) -
 
     async def all_run() -> bool:
         assert platform.poll() is None, (tmp_path / "said").read_text()
-        return {"kafka", "mongod", "mail", "partner-awo", *SERVICES} <= children()
+        return {"kafka", "mongod", "mail", "partner-awo", *DOORS} <= children()
 
     async def none_runs() -> bool:
         return not children()

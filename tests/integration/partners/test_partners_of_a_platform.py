@@ -37,6 +37,10 @@ class Office:
     async def change(self, steps: Iterator[Step]) -> None:
         await asyncio.to_thread(lambda: [step.do() for step in steps])
 
+    async def remove_everybody(self) -> None:
+        for id_ in partners():
+            await self.change(self.onboarding.removing(id_))
+
     async def order(self, *words: str) -> list[str]:
         """What `wegweiser partner` says."""
         said = await asyncio.to_thread(CliRunner().invoke, app, ["partner", *words])
@@ -55,10 +59,10 @@ async def office(backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(f"wegweiser.{module}.backends", lambda _: backends)
     monkeypatch.setenv("VAR_DIR", str(tmp_path))
     made = Office(backends, tmp_path)
+    await made.remove_everybody()  # others may have let in somebody of the same name
     await made.start()
     yield made
-    for id_ in partners():
-        await made.change(made.onboarding.removing(id_))
+    await made.remove_everybody()
     admin = AIOKafkaAdminClient(**backends.kafka.options)
     await admin.start()
     await admin.delete_topics([topic.name for topic in topics_for(partners())])
