@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import chain, clocks, decide, footprint, growth, hop, http_intake, latency, simulate
+from benchmarks import chain, clocks, decide, fanout, flood, footprint, growth, hop, http_intake, latency, simulate, tls
 from benchmarks.figures import Figure, keep, plain, show
 from benchmarks.harness import Bench, bench, fsync_milliseconds
 from benchmarks.services import Services
@@ -21,11 +21,14 @@ RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
 OF_THE_PLATFORM: Final[Mapping[str, Sequence[Callable[[Bench, Services], Sequence[Figure]]]]] = {
     "chain": [footprint.starts, chain.measure, footprint.load_behind],
     "latency": [latency.measure],
+    "flood": [flood.measure],
+    "tls": [tls.measure],
     "clocks": [clocks.measure],
     "http": [http_intake.measure],
+    "fanout": [fanout.measure],
 }
-"""First, since the services would read what the parts of the pipeline leave on the bus; `http` last of them, since it
-leaves more cases behind than routing has read when it ends."""
+"""First, since the services would read what the parts of the pipeline leave on the bus. `http` leaves more cases behind
+than routing has read when it ends, and `fanout` passes over them."""
 
 OF_THE_PIPELINE: Final[Mapping[str, Callable[[Bench], Sequence[Figure]]]] = {
     "hop": hop.measure,

@@ -11,6 +11,7 @@ from deploy.embedded.issuer import AUDIENCE, COMMAND_LINE, Issuer
 from deploy.embedded.ports import free_ports
 from deploy.secrets import Secrets
 from services.routing.agreement_files import load_agreements
+from services.routing.domain.agreement import Agreement
 from shared.topics import SERVICES
 from shared.web.roles import Role
 from wegweiser.activation import activate_all
@@ -40,7 +41,8 @@ class Measured(ServiceProcess):
 class Services:
     """Intake, routing, scheduling and notify; mail is counted instead of sent, and slots never run out."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, agreements: Iterable[Agreement] | None = None) -> None:
+        """`agreements` count instead of the platform's own."""
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.intake_url = f"http://127.0.0.1:{ports['intake']}"
         self._routing_url = f"http://127.0.0.1:{ports['routing']}"
@@ -59,6 +61,7 @@ class Services:
             "OIDC_CLIENT_SECRET": notify.client_secret,
             "LOG_FORMAT": "json",
         }
+        self._agreements = load_agreements(AGREEMENTS) if agreements is None else agreements
         home = Home(bench.home / "services")
         self.processes = {
             name: Measured(name, home, port=ports[name], environment=lambda: environment) for name in SERVICES
@@ -74,7 +77,7 @@ class Services:
             self.processes[name].start()
             seconds[name] = time.monotonic() - began
             if name == "routing":
-                activate_all(load_agreements(AGREEMENTS), self._routing_url, self._issuer.credentials(COMMAND_LINE))
+                activate_all(self._agreements, self._routing_url, self._issuer.credentials(COMMAND_LINE))
         return seconds
 
     @property

@@ -6,7 +6,7 @@ them and go before it, so half-way somebody is shut out, and nobody is let in.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from deploy.errors import DeployError
 from deploy.principals import admit, dismiss, grant, users_of, who_has_rights
+from deploy.quotas import Quota, limit, limits
 from deploy.secrets import Secrets, client_file, password_file, write_private
 from deploy.setting_files import write_settings
 from shared.kafka_access import KafkaAccess
@@ -27,6 +28,8 @@ CREDENTIALS: Final = "partners"
 """The folder with a file for each partner, which is to be handed over to it."""
 GATEWAY_FOLDER: Final = "gateway"
 """The folder with a file for each partner, which only the gateway reads."""
+_MECHANISM: Final = "SCRAM-SHA-512"
+"""What `admit` makes passwords for; an administrator elsewhere may sign in otherwise."""
 
 
 class OnboardingError(DeployError):
@@ -42,12 +45,13 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What Kafka knows of a partner: which of its own users can sign in and which of all may do something, which of its
-    topics are missing. `newest` is the user that its credentials file names, None where there is no file."""
+    """What Kafka knows of a partner: which of its own users can sign in, which of all may do something and how much of
+    it, which of its topics are missing. `newest` is the user that its credentials file names, None without a file."""
 
     own: tuple[str, ...]
     has_gateway: bool
     with_rights: set[str]
+    limits: Mapping[str, Quota]
     missing: tuple[str, ...]
     newest: str | None
 
@@ -82,14 +86,16 @@ class Onboarding:
         *,
         told: Mapping[str, str],
         others: Mapping[str, Sequence[Right]],
+        quota: Quota,
     ) -> None:
         """`folder` is where the files go, `told` what every partner is told besides its own, `others` the rights of
-        everybody but partners."""
+        everybody but partners, `quota` what each user of a partner may have."""
         self._admin = admin
         self._secrets = secrets
         self._folder = folder
         self._told = told
         self._others = others
+        self._quota = quota
 
     def standing(self, id_: str) -> Standing:
         """How it is now."""
@@ -99,6 +105,7 @@ class Onboarding:
             own=tuple(user for user in own if user in users),
             has_gateway=gateway in users,
             with_rights=who_has_rights(self._admin) & {*own, gateway},
+            limits={user: quota for user, quota in limits(self._admin).items() if user in (*own, gateway)},
             missing=tuple(asyncio.run(missing_topics(self._admin, topics_of_partner(id_)))),
             newest=dotenv_values(self.credentials(id_)).get("KAFKA_SASL_USERNAME"),
         )
@@ -171,6 +178,7 @@ class Onboarding:
     def renewing(self, id_: str) -> Iterator[Step]:
         """Rights and files as they are to be now, for those who may do something; for nobody else."""
         now = self.standing(id_)
+        yield from self._limiting(now, now.with_rights)
         for user in sorted(now.with_rights):
             yield self._arming(id_, user)
         if now.with_rights:
@@ -180,6 +188,7 @@ class Onboarding:
 
     def _letting_in(self, id_: str, now: Standing, own: Sequence[str]) -> Iterator[Step]:
         gateway = gateway_user(id_)
+        yield from self._limiting(now, (gateway, *own))
         for user, is_known in ((gateway, now.has_gateway), *((user, user in now.own) for user in own)):
             if user not in now.with_rights:
                 yield self._arming(id_, user)
@@ -191,10 +200,16 @@ class Onboarding:
     def _shutting_out(self, user: str, now: Standing) -> Iterator[Step]:
         if user in now.with_rights:
             yield self._disarming(user)
+        if user in now.limits:
+            yield Step(f"forget the limits of {user}", lambda: limit(self._admin, [user], None))
         yield Step(f"let {user} sign in no more", partial(self._dismiss, user))
 
     def _arming(self, id_: str, user: str) -> Step:
         return Step(f"give {user} its rights", lambda: grant(self._admin, {user: rights_of_partner(id_)}))
+
+    def _limiting(self, now: Standing, users: Iterable[str]) -> Iterator[Step]:
+        if others := sorted(user for user in users if now.limits.get(user) != self._quota):
+            yield Step(f"limit what {', '.join(others)} may have", lambda: limit(self._admin, others, self._quota))
 
     def _disarming(self, user: str) -> Step:
         return Step(f"take the rights of {user}", lambda: grant(self._admin, {user: ()}))
@@ -233,7 +248,8 @@ class Onboarding:
 
     def _access_of(self, user: str) -> KafkaAccess:
         password = SecretStr(self._secrets.password(password_file(user)))
-        return self._admin.model_copy(update={"kafka_sasl_username": user, "kafka_sasl_password": password})
+        own = {"kafka_sasl_mechanism": _MECHANISM, "kafka_sasl_username": user, "kafka_sasl_password": password}
+        return self._admin.model_copy(update=own)
 
     def _of_gateway(self, id_: str) -> Path:
         return self._folder / GATEWAY_FOLDER / f"{id_}.env"

@@ -1,5 +1,6 @@
 """Lets users into Kafka and MongoDB with the rights they should have, and no others. All of it may be repeated."""
 
+import secrets
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
@@ -16,7 +17,6 @@ from confluent_kafka.admin import (
     ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
-    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 from pymongo import MongoClient
@@ -27,6 +27,8 @@ from shared.rights import Right
 
 _ITERATIONS: Final = 4096
 """What Kafka itself uses: the passwords have 256 random bits, which nobody tries out."""
+_ITERATIONS_OF_DISMISSED: Final = 2 * _ITERATIONS
+"""Tells whom we dismissed from whom we let in."""
 _ANSWER_SECONDS: Final = 30.0
 
 
@@ -43,17 +45,29 @@ def admit(admin: KafkaAccess, users: Iterable[KafkaAccess]) -> None:
 
 
 def dismiss(admin: KafkaAccess, users: Iterable[str]) -> None:
-    """Let these users, who are known, sign in no more. Raises `KafkaError` where the broker does not answer."""
+    """Let these users sign in no more. Raises `KafkaError` where the broker does not answer.
+
+    They get a password that nobody knows. Their credentials are not deleted: Kafka 4.1 that starts again after a
+    deletion can forget the credentials of everybody, the administrator's too.
+    """
     client = AdminClient(librdkafka(admin))
-    deletions = [UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_512) for user in users]
-    _done(client.alter_user_scram_credentials(deletions))
+    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS_OF_DISMISSED)
+    _done(
+        client.alter_user_scram_credentials(
+            [UserScramCredentialUpsertion(user, info, secrets.token_bytes(32)) for user in users]
+        )
+    )
 
 
 def users_of(admin: KafkaAccess) -> set[str]:
     """Everybody who can sign in. Raises `KafkaError` where the broker does not answer."""
     client = AdminClient(librdkafka(admin))
     [known] = _done({None: client.describe_user_scram_credentials()})
-    return set(known)
+    return {
+        user
+        for user, description in known.items()
+        if any(info.iterations != _ITERATIONS_OF_DISMISSED for info in description.scram_credential_infos)
+    }
 
 
 def who_has_rights(admin: KafkaAccess) -> set[str]:

@@ -35,9 +35,20 @@ class ServiceName(StrEnum):
 
 
 SERVICES: Final = tuple(ServiceName)
-GATEWAY: Final = "gateway"
-DOORS: Final = (*SERVICES, GATEWAY)
-"""What answers over HTTP: the services, and the gateway, which has no part in the events between them."""
+
+
+class DoorName(StrEnum):
+    """What answers over HTTP: the services, and the gateway, which has no part in the events between them."""
+
+    INTAKE = ServiceName.INTAKE
+    ROUTING = ServiceName.ROUTING
+    SCHEDULING = ServiceName.SCHEDULING
+    NOTIFY = ServiceName.NOTIFY
+    GATEWAY = "gateway"
+
+
+GATEWAY: Final = DoorName.GATEWAY
+DOORS: Final = tuple(DoorName)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
-"""What all tests share: one Kafka and one MongoDB for the whole run, started by the first test that asks for them."""
+"""What all tests of a process share: one Kafka and one MongoDB, started by the first test that asks for them."""
 
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -10,6 +12,7 @@ from signing import SETTINGS
 
 from deploy.backends import Backends
 from deploy.backends import backends as backends_from
+from deploy.embedded import ports
 from deploy.embedded.ports import free_ports
 from deploy.settings import BackendSettings
 
@@ -18,6 +21,16 @@ pytest.register_assert_rewrite("backend_contract", "lifecycle")
 os.environ |= SETTINGS
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_ports() -> Iterator[None]:
+    """No other process that runs tests chooses from the same ports: both could find one free before either listens."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ports, "random", SimpleNamespace(choice=lambda found: random.choice(found[number::processes])))
+        yield
 
 
 @pytest.fixture(autouse=True)

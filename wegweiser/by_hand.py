@@ -2,18 +2,17 @@
 
 from typing import Annotated
 
-import click
 import typer
 
 from deploy.embedded.daemon import Home
-from shared.topics import DOORS
+from shared.topics import DoorName
 from wegweiser import addresses
 from wegweiser.children import ServiceProcess
 from wegweiser.platform import PID_FILE
 from wegweiser.run import readable
 from wegweiser.settings import platform_settings
 
-Which = Annotated[str, typer.Argument(click_type=click.Choice(DOORS), help="which one")]
+Which = Annotated[DoorName, typer.Argument(help="which one")]
 
 
 def stop(service: Which) -> None:

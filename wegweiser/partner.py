@@ -20,7 +20,16 @@ from wegweiser.settings import platform_settings
 
 _RESERVED: Final = (*SERVICES, "admin", "broker", "gateway", "operator", "sandbox", "wegweiser")
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="as the agreement names the partner")]
+
+def _an_id(value: str) -> str:
+    if not re.fullmatch(PARTNER_PATTERN, value):
+        stop(f"{value} is no id of a partner: 2 to 31 of a-z, 0-9 and -, the first a letter", code=1)
+    if value in _RESERVED:
+        stop(f"{value} is a name of our own; the agreement has to call this partner otherwise", code=1)
+    return value
+
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="as the agreement names the partner", callback=_an_id)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
 
 partner = typer.Typer(no_args_is_help=True, help="Let the organisations of the agreement in and out.")
@@ -29,8 +38,9 @@ partner = typer.Typer(no_args_is_help=True, help="Let the organisations of the a
 @partner.command()
 def add(id_: Id, dry_run: DryRun = False) -> None:
     """Let a partner of the agreement take part; what is there already stays as it is."""
-    _require_in_agreement(id_)
     with readable():
+        if id_ not in (known := partners()):
+            raise OnboardingError(f"{id_} is no partner of the agreement; there are {', '.join(known)}")
         onboarding = _onboarding()
         _take(onboarding.adding(id_), dry_run)
         if not dry_run:
@@ -50,6 +60,8 @@ def show(id_: Id) -> None:
         typer.echo(f"{id_}: {now.word}")
         typer.echo(f"signs in as    {', '.join(now.own) or '-'}")
         typer.echo(f"has rights     {', '.join(sorted(now.with_rights)) or '-'}")
+        for user, (written, read, percent) in sorted(now.limits.items()):
+            typer.echo(f"at most        {written} bytes/s written, {read} read, {percent} % of a thread: {user}")
         typer.echo(f"lacks topics   {', '.join(now.missing) or '-'}")
         typer.echo(f"credentials    {f'{file} for {now.newest}' if now.newest else '-'}")
 
@@ -89,16 +101,6 @@ def remove(id_: Id, dry_run: DryRun = False) -> None:
                 f"a term that is not over names {id_}: end that first, or shut it out: wegweiser partner suspend {id_}"
             )
         _take(_onboarding().removing(id_), dry_run)
-
-
-def _require_in_agreement(id_: str) -> None:
-    if not re.fullmatch(PARTNER_PATTERN, id_):
-        stop(f"{id_} is no id of a partner: 2 to 31 of a-z, 0-9 and -, the first a letter", code=1)
-    if id_ in _RESERVED:
-        stop(f"{id_} is a name of our own; the agreement has to call this partner otherwise", code=1)
-    with readable():
-        if id_ not in (known := partners()):
-            stop(f"{id_} is no partner of the agreement; there are {', '.join(known)}", code=1)
 
 
 def _onboarding() -> Onboarding:

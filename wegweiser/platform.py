@@ -221,6 +221,7 @@ def onboarding_of(settings: PlatformSettings, backends: Backends) -> Onboarding:
         settings.var_dir,
         told={"OIDC_ISSUER": issuer_url(settings.issuer_port), "GATEWAY_URL": settings.url_of(GATEWAY)},
         others=rights_with(partners()),
+        quota=settings.partner_quota,
     )
 
 

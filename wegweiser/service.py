@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any, Final
 
-import click
 import typer
 import uvicorn
 from dotenv import dotenv_values
@@ -15,13 +14,13 @@ from pydantic import ValidationError
 from deploy.embedded.ports import PortTakenError, holder_of
 from shared.files import InvalidFileError
 from shared.memory import share_heap
-from shared.topics import DOORS, ServiceName
+from shared.topics import DoorName, ServiceName
 from wegweiser.settings import SERVICE_FILES, platform_settings, wrong_in
 
 _OPEN_REQUESTS_SECONDS: Final = 10
 
 
-def service(name: Annotated[str, typer.Argument(click_type=click.Choice(DOORS), help="which one")]) -> None:
+def service(name: Annotated[DoorName, typer.Argument(help="which one")]) -> None:
     """Run one service until SIGTERM; its settings come from the environment."""
     share_heap()
     app = application(name)

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import PositiveInt, ValidationError, model_validator
 
 from deploy.errors import DeployError
+from deploy.quotas import Quota
 from deploy.settings import BackendSettings
 from shared.topics import DOORS
 
@@ -28,7 +29,8 @@ class WrongSettingsError(DeployError):
 
 
 class PlatformSettings(BackendSettings):
-    """Everything listens on 127.0.0.1."""
+    """Everything listens on 127.0.0.1. What each user of a partner may have of Kafka is bytes a second and percent of
+    one of the broker's threads."""
 
     smtp_port: int = 8125
     issuer_port: int = 8180
@@ -38,6 +40,9 @@ class PlatformSettings(BackendSettings):
     notify_port: int = 8104
     gateway_port: int = 8105
     mail_from: str = "integrationsbuero@example.org"
+    partner_write_bytes: PositiveInt = 32 * 1024
+    partner_read_bytes: PositiveInt = 4 * 1024 * 1024
+    partner_request_percent: PositiveInt = 25
 
     @model_validator(mode="after")
     def _each_port_is_used_once(self) -> Self:
@@ -62,6 +67,11 @@ class PlatformSettings(BackendSettings):
     def url_of(self, service: str) -> str:
         """The address of one of the services."""
         return f"http://127.0.0.1:{self.port_of(service)}"
+
+    @property
+    def partner_quota(self) -> Quota:
+        """What each user of a partner may have of Kafka."""
+        return Quota(self.partner_write_bytes, self.partner_read_bytes, self.partner_request_percent)
 
     @property
     def of_the_demo(self) -> "PlatformSettings":

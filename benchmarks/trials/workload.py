@@ -76,14 +76,16 @@ class Stopwatch:
         }
 
 
-def a_case(case_id: str | None = None, code: Concern = Concern.GERMAN_COURSE) -> CaseOpened:
+def a_case(
+    case_id: str | None = None, code: Concern = Concern.GERMAN_COURSE, town: Municipality = Municipality.EPPSTEIN
+) -> CaseOpened:
     """One person with one concern."""
     person_id = new_id()
     return CaseOpened(
         case_id=case_id or new_id(),
         person_id=person_id,
         received_at=datetime.now(UTC),
-        municipality=Municipality.EPPSTEIN,
+        municipality=town,
         languages=("uk", "en"),
         urgency=Urgency.NORMAL,
         legal_basis=LegalBasis(kind=LegalBasisKind.CONSENT),

@@ -25,7 +25,7 @@ Take = Callable[[str, Sequence[QueueEvent]], Awaitable[None]]
 """Takes events of a partner's queue, in its order; they come again where it or what follows it fails."""
 
 AT_ONCE: Final = 500
-PAUSE_SECONDS: Final = 5.0
+PAUSE_SECONDS: Final = 2.0
 MOST_READERS: Final = 4
 """Of one partner at the same time."""
 KEPT_SECONDS: Final = 60.0
@@ -57,14 +57,15 @@ class QueueReader:
             fetch_max_wait_ms=_EMPTY_MS,
         )
         self._at: dict[TopicPartition, int] = {}
+        self._ends: Mapping[TopicPartition, int] = {}
         self.used_at = time.monotonic()
 
     async def start(self) -> None:
         """Connect; raises `KafkaError`."""
         try:
             await self._consumer.start()
-            await self._consumer.topics()
-            numbers = self._consumer.partitions_for_topic(self._topic)
+            known = await self._consumer._client.fetch_all_metadata()  # what it tells of topics has no partitions
+            numbers = known.partitions_for_topic(self._topic)
             if not numbers:
                 raise TopicAuthorizationFailedError(
                     self._topic
@@ -88,6 +89,7 @@ class QueueReader:
             if self._at.get(partition) != offset:
                 self._consumer.seek(partition, offset)
                 self._at[partition] = offset
+        self._ends = await self._consumer.end_offsets(partitions)
 
     async def read(self, *, seconds: float, at_most: int) -> list[QueueEvent]:
         """What comes next, at most for so long; raises `ExpiredError` and `KafkaError`."""
@@ -107,6 +109,11 @@ class QueueReader:
                 else:
                     log.error("not_an_event", topic=record.topic, partition=record.partition, offset=record.offset)
         return events
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there was more when it was told where to go on: that nothing has come says nothing then."""
+        return any(self._at[partition] < end for partition, end in self._ends.items())
 
     @property
     def positions(self) -> Positions:

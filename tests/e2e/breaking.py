@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import httpx
-from platforms import Running
-from waiting import eventually
 
 from deploy.embedded.daemon import Home
 from deploy.embedded.ports import free_ports
+from e2e.platforms import Running
+from e2e.waiting import eventually
 from wegweiser.children import ServiceProcess
 
 

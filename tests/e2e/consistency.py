@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka.structs import ConsumerRecord
-from bus import every_record
 from faults.checker import bus_violated
-from platforms import Running
 
+from e2e.bus import every_record
+from e2e.platforms import Running
 from shared import mongo
 from shared.mongo import Database
 from shared.topics import SERVICES, is_from_outside

@@ -10,6 +10,7 @@ import httpx
 from deploy.embedded.issuer import COMMAND_LINE
 from deploy.embedded.ports import free_ports
 from shared.kafka_access import KafkaAccess
+from shared.topics import DOORS
 from shared.web.client_credentials import ClientCredentials
 from shared.web.roles import Role
 from wegweiser.platform import Platform
@@ -44,7 +45,7 @@ class Running:
 @asynccontextmanager
 async def a_platform(folder: Path) -> AsyncIterator[Running]:
     """A platform that keeps everything in `folder`, on free ports."""
-    names = ("kafka", "kafka_controller", "mongo", "smtp", "issuer", "intake", "routing", "scheduling", "notify")
+    names = ("kafka", "kafka_controller", "mongo", "smtp", "issuer", *DOORS)
     ports = {f"{name}_port": port for name, port in zip(names, free_ports(len(names)), strict=True)}
     settings = PlatformSettings(
         var_dir=folder,

@@ -9,9 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from cases import a_case
-from consistency import Accepted
-from waiting import eventually
+
+from e2e.cases import a_case
+from e2e.consistency import Accepted
+from e2e.waiting import eventually
 
 _CALLERS = 3
 _MOST_CASES = 500

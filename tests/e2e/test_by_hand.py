@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from breaking import pid_of, ready
 from click.testing import Result
 from dotenv import dotenv_values
-from platforms import Running
 from typer.testing import CliRunner
 
+from e2e.breaking import pid_of, ready
+from e2e.platforms import Running
 from wegweiser.cli import app
 
 

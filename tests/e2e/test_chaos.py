@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 import pytest_asyncio
-from breaking import frozen, kill, ready, replace, seconds_of
-from consistency import Accepted, violations
-from platforms import Running, a_platform
-from stream import streaming
-from waiting import eventually
 
+from e2e.breaking import frozen, kill, ready, replace, seconds_of
+from e2e.consistency import Accepted, violations
+from e2e.platforms import Running, a_platform
+from e2e.stream import streaming
+from e2e.waiting import eventually
 from shared.topics import SERVICES
 from wegweiser.platform import partners
 

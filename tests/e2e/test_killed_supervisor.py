@@ -5,15 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from platforms import ROOT
-from waiting import eventually
-
 from deploy.embedded.daemon import Home, tied
 from deploy.embedded.ports import free_ports
-from shared.topics import SERVICES
+from e2e.platforms import ROOT
+from e2e.waiting import eventually
+from shared.topics import DOORS
 from wegweiser.platform import PID_FILE
 
-PORTS = ("KAFKA", "KAFKA_CONTROLLER", "MONGO", "SMTP", *(name.upper() for name in SERVICES))
+PORTS = ("KAFKA", "KAFKA_CONTROLLER", "MONGO", "SMTP", "ISSUER", *(name.upper() for name in DOORS))
 
 
 def started_in(folder: Path) -> subprocess.Popen[bytes]:
@@ -39,7 +38,7 @@ async def test_a_killed_platform_takes_all_its_processes_along(tmp_path: Path) -
 
     async def all_run() -> bool:
         assert platform.poll() is None, (tmp_path / "said").read_text()
-        return {"kafka", "mongod", "mail", "partner-awo", *SERVICES} <= children()
+        return {"kafka", "mongod", "mail", "partner-awo", *DOORS} <= children()
 
     async def none_runs() -> bool:
         return not children()

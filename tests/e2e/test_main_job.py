@@ -5,11 +5,11 @@ from email.policy import default
 from typing import Any
 
 from aiokafka.structs import ConsumerRecord
-from bus import every_record
-from cases import a_case
-from platforms import Running
-from waiting import eventually
 
+from e2e.bus import every_record
+from e2e.cases import a_case
+from e2e.platforms import Running
+from e2e.waiting import eventually
 from wegweiser.samples import send, still_unmet
 from wegweiser.settings import SAMPLE_CASES, SAMPLE_EXPECTATIONS
 

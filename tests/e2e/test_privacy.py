@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
-from bus import every_record
-from cases import a_case, a_person
 from motor.motor_asyncio import AsyncIOMotorClient
-from platforms import Running
-from test_main_job import opened, settled
-from waiting import eventually
 
+from e2e.bus import every_record
+from e2e.cases import a_case, a_person
+from e2e.platforms import Running
+from e2e.test_main_job import opened, settled
+from e2e.waiting import eventually
 from shared.topics import SERVICES
 from wegweiser.samples import send, still_unmet
 from wegweiser.settings import SAMPLE_CASES, SAMPLE_EXPECTATIONS

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaError as RefusedByKafka
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.fetch import FetchRequest
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -32,6 +33,7 @@ from toy.trial import eventually
 
 from deploy.backends import Backends
 from deploy.principals import admit, grant, librdkafka
+from deploy.quotas import limit
 from shared.rights import (
     Kind,
     Operation,
@@ -57,6 +59,7 @@ LACKING = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 }
 HAVING = {KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.GROUP_ID_NOT_FOUND}
 """What is said only to who has the right."""
@@ -118,6 +121,16 @@ class Tries:
         allow = AclPermissionType.ALLOW
         _answer(self._admin.create_acls([AclBinding(kind, topic, pattern, "User:x", "*", AclOperation.ALL, allow)]))
 
+    def lift_its_limits(self, _: str) -> None:
+        try:
+            limit(self._access, [str(self._access.kafka_sasl_username)], None)
+        except RefusedByKafka as error:
+            _raise(KafkaError(error.errno))
+
+    def hold_up_readers(self, _: str) -> None:
+        """Nobody reads on behind a transaction that does not end."""
+        Producer({**librdkafka(self._access), "transactional.id": "held"}).init_transactions(PATIENCE)
+
     def _asked(self, request: Any) -> Any:
         """The broker's own answer: a consumer would hide it behind waiting."""
         return asyncio.run_coroutine_threadsafe(self._answered(request), self._loop).result(PATIENCE)
@@ -177,7 +190,7 @@ def deviations(tries: Tries, principal: str) -> list[str]:
                 expected = allows(RIGHTS[principal], kind, name, operation)
                 if may(getattr(tries, f"{operation}_{kind}"), name) != expected:
                     found.append(f"{principal} {'may not' if expected else 'may'} {operation} {kind} {name}")
-    orders = (tries.make_a_user, tries.give_itself_a_right)
+    orders = (tries.make_a_user, tries.give_itself_a_right, tries.lift_its_limits, tries.hold_up_readers)
     return found + [f"{principal} may {order.__name__}" for order in orders if may(order, TOPICS[0])]
 
 

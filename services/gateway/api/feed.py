@@ -23,6 +23,7 @@ from shared.web.roles import Role, open_to
 
 LONGEST_WAIT: Final = 30
 _SHUT_OUT: Final = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, SaslAuthenticationFailed)
+_PATIENCE_SECONDS: Final = 10.0
 _STEP_SECONDS: Final = 1.0
 """How often it is looked whether the partner still waits."""
 
@@ -86,9 +87,10 @@ def _positions_in(partner: Partner, cursor: str | None, key: bytes) -> Positions
 
 
 async def _read(reader: QueueReader, request: Request, wait: int, limit: int) -> list[QueueEvent]:
-    until = time.monotonic() + wait
+    """What comes within `wait` seconds. What is there already is given however long Kafka takes to hand it over."""
+    began = time.monotonic()
     while True:
-        left = until - time.monotonic()
-        events = await reader.read(seconds=max(0.2, min(_STEP_SECONDS, left)), at_most=limit)
+        left = (began + (_PATIENCE_SECONDS if reader.is_behind else wait)) - time.monotonic()
+        events = await reader.read(seconds=max(0.0, min(_STEP_SECONDS, left)), at_most=limit) if left > 0 else []
         if events or left <= 0 or await request.is_disconnected():
             return events

@@ -1,26 +1,33 @@
 """Partners are let in and out: what Kafka lets them do after each change, also where a change was broken off."""
 
 import asyncio
+import os
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import TopicAuthorizationFailedError
+from confluent_kafka import Producer
 from dotenv import dotenv_values
+from taking_part import takes_no_part, takes_part
 from toy.trial import eventually
 
 from deploy.backends import Backends
 from deploy.onboarding import Onboarding, OnboardingError, Step
+from deploy.principals import librdkafka
+from deploy.quotas import Quota, limits
 from deploy.secrets import Secrets
 from shared.kafka_access import KafkaAccess
 from shared.rights import Kind, Operation, Right
 from shared.topics import partner_topics, topics_of_partner
 
+QUOTA = Quota(64 * 1024, 1024 * 1024, 25)
 Change = Callable[[str], Iterator[Step]]
 
 
@@ -37,6 +44,7 @@ class Office:
             self.secrets,
             folder,
             told={"OIDC_ISSUER": "http://127.0.0.1:8180"},
+            quota=QUOTA,
             others={f"service-{self.id}": [Right(Kind.TOPIC, queue.name, Operation.WRITE)]},
         )
 
@@ -66,26 +74,8 @@ class Office:
         return step.what
 
 
-async def takes_part(access: KafkaAccess, id_: str) -> bool:
-    """Whether somebody can read that partner's queue and write its replies."""
-    queue, replies = partner_topics(id_)
-    producer = AIOKafkaProducer(**access.options, request_timeout_ms=5000)
-    consumer = AIOKafkaConsumer(queue.name, **access.options, group_id=f"{id_}.test")
-    try:
-        await producer.start()
-        await producer.send_and_wait(replies.name, b"{}")
-        await consumer.start()
-        await consumer.getmany(timeout_ms=100)
-    except KafkaError:
-        return False
-    finally:
-        await producer.stop()
-        await consumer.stop()
-    return True
-
-
-async def takes_no_part(access: KafkaAccess, id_: str) -> bool:
-    return not await takes_part(access, id_)
+def limits_of(backends: Backends, users: Collection[str]) -> dict[str, Quota]:
+    return {user: quota for user, quota in limits(backends.kafka).items() if user in users}
 
 
 @pytest.fixture
@@ -206,6 +196,41 @@ async def test_of_a_removed_partner_nothing_is_left_but_its_topics(office: Offic
     assert [path.name for path in office.folder.rglob("*") if path.is_file()] == ["ca.pem"]
     assert await takes_part(backends.kafka, office.id)
     assert await office.change(office.onboarding.removing) == []
+
+
+async def test_every_user_of_a_partner_has_its_limits_which_follow_the_settings(
+    office: Office, backends: Backends
+) -> None:
+    await office.change(office.onboarding.adding)
+    await office.change(office.onboarding.rotating)
+    users = [f"partner-{office.id}-{which}" for which in ("1", "2", "gateway")]
+
+    assert await asyncio.to_thread(limits_of, backends, users) == dict.fromkeys(users, QUOTA)
+
+    office.onboarding._quota = Quota(1000, 2000, 3)
+    await office.change(office.onboarding.renewing)
+    assert await asyncio.to_thread(limits_of, backends, users) == dict.fromkeys(users, Quota(1000, 2000, 3))
+
+    await office.change(office.onboarding.removing)
+    assert await asyncio.to_thread(limits_of, backends, users) == {}
+
+
+async def test_who_writes_more_than_its_quota_is_slowed_down_and_nothing_of_it_is_lost(office: Office) -> None:
+    await office.change(office.onboarding.adding)
+    _, replies = partner_topics(office.id)
+    slowed: list[Any] = []
+    told: list[Any] = []
+    producer = Producer({**librdkafka(office.handed_over()), "throttle_cb": slowed.append})
+
+    async def slowed_down() -> bool:
+        record = os.urandom(QUOTA.producer_byte_rate)
+        producer.produce(replies.name, record, on_delivery=lambda error, _: told.append(error))
+        await asyncio.to_thread(producer.flush)
+        return bool(slowed)
+
+    await eventually(slowed_down)
+    assert slowed[0].throttle_time > 0
+    assert not any(told)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,35 @@ async def test_a_service_is_itself_and_nobody_else(issued: Issued) -> None:
         assert (await issued.post("notify", **form)).status_code == 400
 
 
+async def test_a_partner_is_itself_and_nobody_else(issued: Issued) -> None:
+    found = await issued.caller("partner-awo-1")
+
+    assert found == Caller("partner-awo-1", frozenset({Role.PARTNER}), partner_id="awo")
+    for form in ({"scope": "operator"}, {"partner_id": "vhs"}, {"partner_id": "awo"}, {"subject": "x"}):
+        assert (await issued.post("partner-awo-1", **form)).status_code == 400
+
+
+async def test_a_partner_is_known_as_long_as_its_secret_exists(issued: Issued) -> None:
+    """The issuer runs meanwhile."""
+    secret = issued.secrets.password("client-partner-awo-2")
+    assert (await issued.post("partner-awo-2", secret)).status_code == 200
+
+    issued.secrets.forget("client-partner-awo-2")
+
+    assert (await issued.post("partner-awo-2", secret)).status_code == 401
+    assert (await issued.post("partner-awo-2", "")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "client", ["partner-awo-gateway", "partner-awo-3", "partner-awo", "partner-../awo-1", "broker"]
+)
+async def test_only_a_partner_s_own_two_users_are_clients(issued: Issued, client: str) -> None:
+    """Whatever else lies among the secrets opens nothing."""
+    issued.secrets.keep(f"client-{client.replace('/', '-')}", "secret")
+
+    assert (await issued.post(client, "secret")).status_code == 401
+
+
 @pytest.mark.parametrize(
     ("form", "error"),
     [

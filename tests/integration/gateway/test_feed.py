@@ -1,0 +1,184 @@
+"""The feed: a partner's queue over HTTP, with the same events in the same order as over Kafka."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition
+from running_gateway import Gateway, Partner, a_gateway, take
+from signing import signed
+from toy.trial import eventually
+
+from services.gateway.queues import MOST_READERS
+from shared.contracts.codes import WithdrawalReason
+from shared.contracts.routing import ReferralOverdue, ReferralWithdrawn
+from shared.topics import PARTITIONS, partner_topics
+from shared.web.roles import Role
+
+PREFIX = "de.integrationsbuero."
+
+
+async def read_on(partner: Partner, after: str | None = None, *, limit: int = 100) -> list[list[dict[str, Any]]]:
+    """The pages from a cursor to the end."""
+    pages = []
+    while True:
+        answer = await partner.get("/events", limit=limit, **({"after": after} if after else {}))
+        assert answer.status_code == 200, answer.text
+        if not answer.json()["events"]:
+            return pages
+        pages.append(answer.json()["events"])
+        after = answer.json()["next"]
+
+
+def a_life(partner: Partner, name: str) -> list[Any]:
+    """Three events of one referral."""
+    offer = partner.an_offer(name)
+    names = {"partner_id": partner.id, "referral_id": offer.referral_id, "case_id": offer.case_id}
+    overdue = ReferralOverdue(**names, expires_on=offer.respond_by)
+    return [offer, overdue, ReferralWithdrawn(**names, reason=next(iter(WithdrawalReason)))]
+
+
+async def test_every_event_comes_once_and_those_of_a_referral_in_their_order(partner: Partner) -> None:
+    lives = [a_life(partner, f"r-{number}") for number in range(20)]
+    await partner.tell(*(life[step] for step in range(3) for life in lives))
+
+    pages = await read_on(partner, limit=7)
+
+    events = [event for page in pages for event in page]
+    assert len(events) == len({event["id"] for event in events}) == 60
+    assert max(map(len, pages)) <= 7
+    for life in lives:
+        own = [event["type"] for event in events if event["subject"] == life[0].referral_id]
+        assert own == [f"{PREFIX}referral.{what}.v1" for what in ("offered", "overdue", "withdrawn")]
+
+
+async def test_an_event_is_what_it_is_over_kafka(partner: Partner) -> None:
+    offer = partner.an_offer()
+    await partner.tell(offer)
+
+    [[event]] = await read_on(partner)
+
+    assert event["data"] == offer.model_dump(mode="json")
+    assert (event["specversion"], event["source"]) == ("1.0", "/integrationsbuero/routing")
+    assert (event["subject"], event["sequence"]) == (offer.referral_id, "1")
+    assert event["datacontenttype"] == "application/json"
+
+
+async def test_the_same_cursor_gives_the_same_events_also_from_another_gateway(
+    partner: Partner, gateway: Gateway
+) -> None:
+    await partner.tell(*a_life(partner, "first"))
+    first = (await partner.get("/events")).json()
+    while (page := (await partner.get("/events", after=first["next"])).json())["events"]:
+        first = page
+    await partner.tell(*a_life(partner, "second"))
+
+    async with a_gateway(gateway.backends, gateway.folder) as another:
+        there = [partner, Partner(another, partner.id)]
+        await there[1].is_seen()
+        behind = [(await each.get("/events", after=first["next"])).json()["events"] for each in (*there, *there)]
+
+    assert behind[0]
+    assert all(events[0] == behind[0][0] for events in behind)
+
+
+async def test_who_waits_is_answered_as_soon_as_there_is_something(partner: Partner) -> None:
+    empty = (await partner.get("/events")).json()
+    waiting = asyncio.create_task(partner.get("/events", after=empty["next"], wait=30))
+    assert not (await asyncio.wait({waiting}, timeout=1.5))[0]
+
+    await partner.tell(partner.an_offer())
+
+    async with asyncio.timeout(10):
+        assert len((await waiting).json()["events"]) == 1
+
+
+async def test_where_nothing_comes_the_cursor_comes_back(partner: Partner) -> None:
+    empty = (await partner.get("/events")).json()
+    assert empty["events"] == []
+
+    waited = (await partner.get("/events", after=empty["next"], wait=1)).json()
+
+    assert waited == empty
+
+
+async def test_a_forged_cursor_is_refused(partner: Partner, gateway: Gateway) -> None:
+    other = Partner(gateway)
+    await other.let_in()
+    theirs = (await other.get("/events")).json()["next"]
+    own = (await partner.get("/events")).json()["next"]
+    swapped = own[:10] + ("A" if own[10] != "A" else "B") + own[11:]
+
+    for cursor in (theirs, swapped, own[:-4], "x", "%", "é", own + own):
+        answer = await partner.get("/events", after=cursor)
+        assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "after"), cursor
+    await other.is_gone()
+
+
+async def test_an_expired_cursor_is_told_from_a_forged_one(partner: Partner, gateway: Gateway) -> None:
+    beginning = (await partner.get("/events")).json()["next"]
+    await partner.tell(*a_life(partner, "gone"))
+    queue, _ = partner_topics(partner.id)
+    admin = AIOKafkaAdminClient(**gateway.backends.kafka.options)
+    await admin.start()
+    everything = {TopicPartition(queue.name, number): RecordsToDelete(before_offset=-1) for number in range(PARTITIONS)}
+    await admin.delete_records(everything)
+    await admin.close()
+
+    async with a_gateway(gateway.backends, gateway.folder) as another:  # which has nothing of it in its memory
+        there = Partner(another, partner.id)
+        await there.is_seen()
+        expired = await there.get("/events", after=beginning)
+
+    assert (expired.status_code, expired.json()["type"]) == (410, "urn:integrationsbuero:problem:cursor-expired")
+    assert "/referrals" in expired.json()["detail"]
+
+
+async def test_nobody_reads_another_s_queue(partner: Partner) -> None:
+    answers = [await partner.get("/events", as_="awo")]
+    for path in ("/events", "/referrals", "/status"):
+        there = await partner.get(path, as_="another")
+        nowhere = await partner.gateway.http.get(
+            f"/v1/partners/nobody{path}", headers=signed(Role.PARTNER, partner_id="another")
+        )
+        answers += [there, nowhere]
+    assert {answer.status_code for answer in answers} == {403}
+    assert len({(answer.json()["type"], answer.json()["detail"]) for answer in answers}) == 1
+
+
+async def test_a_suspended_partner_is_shut_out_and_let_in_again(partner: Partner) -> None:
+    await partner.tell(partner.an_offer())
+    await take(partner.onboarding.suspending(partner.id))
+
+    async def shut_out() -> bool:
+        return (await partner.get("/events")).status_code == 403
+
+    async def let_in() -> bool:
+        answer = await partner.get("/events")
+        return answer.status_code == 200 and len(answer.json()["events"]) == 1
+
+    await eventually(shut_out)
+    assert (await partner.reply({})).status_code == 403
+    await take(partner.onboarding.resuming(partner.id))
+    await eventually(let_in)
+
+
+async def test_a_partner_waits_in_a_few_places_at_most(partner: Partner) -> None:
+    empty = (await partner.get("/events")).json()
+    waiting = [asyncio.create_task(partner.get("/events", after=empty["next"], wait=30)) for _ in range(MOST_READERS)]
+    await asyncio.wait(waiting, timeout=2)
+
+    too_many = await partner.get("/events")
+    await partner.tell(partner.an_offer())
+
+    assert (too_many.status_code, too_many.headers["retry-after"]) == (429, "5")
+    assert [len((await answer).json()["events"]) for answer in waiting] == [1] * MOST_READERS
+
+
+@pytest.mark.parametrize("query", [{"wait": 31}, {"wait": -1}, {"limit": 0}, {"limit": 501}, {"cursor": "x"}])
+async def test_a_wrong_question_is_named(partner: Partner, query: dict[str, Any]) -> None:
+    answer = await partner.get("/events", **query)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["parameter"] == next(iter(query))

@@ -1,0 +1,117 @@
+"""A platform lets its partners in, leaves them as they stand at its next start, and takes an operator's orders."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from taking_part import takes_no_part, takes_part
+from toy.trial import eventually
+from typer.testing import CliRunner
+
+from deploy.backends import Backends
+from deploy.onboarding import Step
+from shared.kafka_access import KafkaAccess
+from shared.topics import topics_for
+from wegweiser.addresses import Bus
+from wegweiser.cli import app
+from wegweiser.platform import Platform, onboarding_of, partners
+from wegweiser.settings import PlatformSettings
+
+ROTATED, SUSPENDED, REMOVED, *_ = partners()
+
+
+class Office:
+    """A platform that is started as often as a test wants, as far as it lets people in."""
+
+    def __init__(self, backends: Backends, folder: Path) -> None:
+        self._settings = PlatformSettings(var_dir=folder)
+        self.onboarding = onboarding_of(self._settings, backends)
+
+    async def start(self) -> None:
+        await Platform(self._settings, print)._provision()
+
+    async def change(self, steps: Iterator[Step]) -> None:
+        await asyncio.to_thread(lambda: [step.do() for step in steps])
+
+    async def remove_everybody(self) -> None:
+        for id_ in partners():
+            await self.change(self.onboarding.removing(id_))
+
+    async def order(self, *words: str) -> list[str]:
+        """What `wegweiser partner` says."""
+        said = await asyncio.to_thread(CliRunner().invoke, app, ["partner", *words])
+        assert said.exit_code == 0, said.output
+        return said.output.splitlines()
+
+    def handed_over(self, id_: str) -> KafkaAccess:
+        return Bus(_env_file=self.onboarding.credentials(id_))
+
+
+@pytest.fixture
+async def office(backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    if not (backends.broker and backends.database):
+        pytest.skip("BACKEND=external: users and rights are not ours")
+    for module in ("platform", "partner"):
+        monkeypatch.setattr(f"wegweiser.{module}.backends", lambda _: backends)
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    made = Office(backends, tmp_path)
+    await made.remove_everybody()  # others may have let in somebody of the same name
+    await made.start()
+    yield made
+    await made.remove_everybody()
+    admin = AIOKafkaAdminClient(**backends.kafka.options)
+    await admin.start()
+    await admin.delete_topics([topic.name for topic in topics_for(partners())])
+    await admin.close()
+
+
+async def test_nobody_comes_back_in_by_a_start(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, suspended, removed = (office.handed_over(id_) for id_ in (ROTATED, SUSPENDED, REMOVED))
+    assert await takes_part(old, ROTATED)
+    await office.change(office.onboarding.rotating(ROTATED))
+    await office.change(office.onboarding.finishing(ROTATED))
+    await office.change(office.onboarding.suspending(SUSPENDED))
+    await office.change(office.onboarding.removing(REMOVED))
+
+    def named(*, on: date | None = None) -> list[str]:
+        """The term that named the removed one is over."""
+        return partners() if on is None else [id_ for id_ in partners() if id_ != REMOVED]
+
+    monkeypatch.setattr("wegweiser.platform.partners", named)
+    await office.start()
+
+    assert await takes_part(office.handed_over(ROTATED), ROTATED)
+    for access, id_ in ((old, ROTATED), (suspended, SUSPENDED), (removed, REMOVED)):
+        await eventually(partial(takes_no_part, access, id_))
+    assert not office.onboarding.credentials(REMOVED).exists()
+
+
+async def test_an_order_is_carried_out_once_and_a_dry_run_only_says_it(office: Office) -> None:
+    handed = office.handed_over(SUSPENDED)
+
+    would_be_done = await office.order("suspend", SUSPENDED, "--dry-run")
+
+    assert f"take the rights of partner-{SUSPENDED}-1" in would_be_done
+    assert (await office.order("show", SUSPENDED))[0] == f"{SUSPENDED}: active"
+    assert await takes_part(handed, SUSPENDED)
+    assert await office.order("suspend", SUSPENDED) == would_be_done
+    assert (await office.order("show", SUSPENDED))[0] == f"{SUSPENDED}: suspended"
+    await eventually(partial(takes_no_part, handed, SUSPENDED))
+    assert await office.order("suspend", SUSPENDED) == ["nothing to do"]
+    await office.order("suspend", SUSPENDED, "--end")
+    await eventually(partial(takes_part, handed, SUSPENDED))
+    assert (await office.order("add", SUSPENDED))[0] == "nothing to do"
+
+
+async def test_what_a_partner_is_shown_as_tells_everything_but_its_secrets(office: Office) -> None:
+    said = "\n".join(await office.order("show", ROTATED))
+
+    assert f"partner-{ROTATED}-gateway" in said
+    assert "32768 bytes/s written, 4194304 read, 25 % of a thread" in said
+    secrets = office.handed_over(ROTATED).kafka_sasl_password
+    assert secrets is not None
+    assert secrets.get_secret_value() not in said

@@ -1,0 +1,56 @@
+"""What is refused before Kafka is asked, in one line."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from shared.topics import SERVICES
+from wegweiser.cli import app
+
+COMMANDS = ("add", "show", "rotate", "suspend", "remove")
+
+
+def refused(*arguments: str) -> str:
+    """The one line that says why."""
+    result = CliRunner().invoke(app, ["partner", *arguments])
+    assert result.exit_code == 1
+    [line] = result.output.splitlines()
+    return line
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing runs and nothing was made."""
+    monkeypatch.setenv("VAR_DIR", str(tmp_path / "var"))
+    monkeypatch.setenv("BACKEND", "embedded")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("id_", ["AWO", "a", "a" * 32, "1awo", "awo.kreis", "../platform", "awo\n", "-awo", "äwo"])
+def test_what_is_no_id_is_named(command: str, id_: str) -> None:
+    arguments = [command, "--", id_]
+    result = CliRunner().invoke(app, ["partner", *arguments])
+    assert result.exit_code == 1
+    assert "is no id of a partner: 2 to 31 of a-z, 0-9 and -, the first a letter" in result.output
+
+
+@pytest.mark.parametrize("id_", [*SERVICES, "gateway", "operator", "admin", "broker"])
+def test_a_name_of_our_own_is_no_partner_s(id_: str) -> None:
+    assert refused("add", id_) == f"{id_} is a name of our own; the agreement has to call this partner otherwise"
+
+
+def test_only_who_is_in_the_agreement_is_let_in() -> None:
+    assert refused("add", "awo-kreis").startswith("awo-kreis is no partner of the agreement; there are awo, ")
+
+
+def test_who_is_named_by_a_term_that_is_not_over_is_not_removed() -> None:
+    assert refused("remove", "awo") == (
+        "a term that is not over names awo: end that first, or shut it out: wegweiser partner suspend awo"
+    )
+
+
+def test_where_nobody_signs_in_nobody_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")
+
+    assert refused("add", "awo") == "nobody signs in where KAFKA_SECURITY_PROTOCOL is PLAINTEXT"
