@@ -11,7 +11,21 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import chain, clocks, decide, fanout, flood, footprint, growth, hop, http_intake, latency, simulate, tls
+from benchmarks import (
+    chain,
+    clocks,
+    decide,
+    fanout,
+    flood,
+    footprint,
+    growth,
+    hop,
+    http_intake,
+    latency,
+    simulate,
+    tls,
+    webhooks,
+)
 from benchmarks.figures import Figure, keep, plain, show
 from benchmarks.harness import Bench, bench, fsync_milliseconds
 from benchmarks.services import Services
@@ -26,6 +40,7 @@ OF_THE_PLATFORM: Final[Mapping[str, Sequence[Callable[[Bench, Services], Sequenc
     "clocks": [clocks.measure],
     "http": [http_intake.measure],
     "fanout": [fanout.measure],
+    "webhooks": [webhooks.measure],
 }
 """First, since the services would read what the parts of the pipeline leave on the bus. `http` leaves more cases behind
 than routing has read when it ends, and `fanout` passes over them."""

@@ -1,7 +1,7 @@
 """The four services as processes of their own, started by the command an operator types."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,10 +9,11 @@ from benchmarks.harness import AGREEMENTS, Bench, partners
 from deploy.embedded.daemon import Home
 from deploy.embedded.issuer import AUDIENCE, COMMAND_LINE, Issuer
 from deploy.embedded.ports import free_ports
+from deploy.onboarding import GATEWAY_FOLDER
 from deploy.secrets import Secrets
 from services.routing.agreement_files import load_agreements
 from services.routing.domain.agreement import Agreement
-from shared.topics import SERVICES
+from shared.topics import GATEWAY, SERVICES
 from shared.web.roles import Role
 from wegweiser.activation import activate_all
 from wegweiser.children import ServiceProcess
@@ -39,7 +40,8 @@ class Measured(ServiceProcess):
 
 
 class Services:
-    """Intake, routing, scheduling and notify; mail is counted instead of sent, and slots never run out."""
+    """Intake, routing, scheduling and notify; mail is counted instead of sent, and slots never run out. The gateway is
+    beside them for those who start it."""
 
     def __init__(self, bench: Bench, agreements: Iterable[Agreement] | None = None) -> None:
         """`agreements` count instead of the platform's own."""
@@ -66,6 +68,19 @@ class Services:
         self.processes = {
             name: Measured(name, home, port=ports[name], environment=lambda: environment) for name in SERVICES
         }
+        self.gateway = self._a_gateway(bench, home, environment)
+
+    def _a_gateway(self, bench: Bench, home: Home, environment: Mapping[str, str]) -> Measured:
+        [port] = free_ports(1)
+        self.gateway_url = f"http://127.0.0.1:{port}"
+        told = {
+            **environment,
+            "PARTNERS_FOLDER": str(bench.home / GATEWAY_FOLDER),
+            "CURSOR_KEY": "of the benchmarks",
+            "WEBHOOK_KEY": "of the benchmarks",
+            "WEBHOOK_HOSTS": '["localhost"]',
+        }
+        return Measured(GATEWAY, home, port=port, environment=lambda: told)
 
     def start(self, names: Iterable[str] = SERVICES) -> dict[str, float]:
         """Start these one after the other; returns the seconds each took until it was ready."""
@@ -80,6 +95,10 @@ class Services:
                 activate_all(self._agreements, self._routing_url, self._issuer.credentials(COMMAND_LINE))
         return seconds
 
+    def token_of(self, partner_id: str) -> str:
+        """A token with which a partner opens the gateway."""
+        return self._issuer.credentials(COMMAND_LINE).obtain(scope=Role.PARTNER, partner_id=partner_id, minutes="600")
+
     @property
     def token(self) -> str:
         """A token with which cases are sent; the issuer runs as long as a service does."""
@@ -93,6 +112,7 @@ class Services:
         """Stop all, gently."""
         for process in self.processes.values():
             process.stop()
+        self.gateway.stop()
         self._issuer.stop()
 
 

@@ -16,7 +16,6 @@ from services.gateway.domain.cursors import Positions
 from services.gateway.domain.events import QueueEvent, event_of
 from services.gateway.partners import Partner
 from services.gateway.repository import Knowledge
-from shared.mongo import StoreError
 from shared.topics import partner_topics
 
 log = structlog.get_logger()
@@ -180,9 +179,9 @@ class Follower:
             except ExpiredError:
                 log.warning("queue_expired", partner=partner.id)
                 await self.knowledge.forget_positions(partner.id)
-            except (KafkaError, StoreError, OSError) as error:
+            except Exception as error:
                 if type(error) is not told:
-                    log.warning("queue_not_followed", partner=partner.id, error=type(error).__name__)
+                    log.warning("queue_not_followed", partner=partner.id, exc_info=True)
                 told = type(error)
                 await asyncio.sleep(PAUSE_SECONDS)
 

@@ -23,6 +23,7 @@ SETTINGS = {
     "MAIL_FROM": "office@example.org",
     "PARTNERS_FOLDER": "nowhere",
     "CURSOR_KEY": "of the tests",
+    "WEBHOOK_KEY": "of the tests",
 }
 
 

@@ -34,7 +34,7 @@ class Wanted(BaseModel):
 class ReplayWanted(BaseModel):
     """From when on events are to be sent again."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     begin: Annotated[AwareDatetime, Field(alias="from")]
 

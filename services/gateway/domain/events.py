@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -36,6 +37,11 @@ class QueueEvent:
         return int(self.attributes["sequence"])
 
     @property
+    def time(self) -> datetime:
+        """When it happened (UTC)."""
+        return datetime.fromisoformat(self.attributes["time"]).astimezone(UTC)
+
+    @property
     def as_json(self) -> dict[str, Any]:
         """The event in structured mode."""
         return {**self.attributes, "datacontenttype": "application/json", "data": self.data}
@@ -48,7 +54,7 @@ def event_of(
     try:
         attributes = {name[3:]: text.decode() for name, text in headers if name.startswith("ce_")}
         event = QueueEvent(partition, offset, attributes, json.loads(value or b""))
-        complete = bool(event.id and event.type and event.subject and event.sequence >= 0)
+        complete = bool(event.id and event.type and event.subject and event.time and event.sequence >= 0)
     except (KeyError, ValueError, AttributeError):
         return None
     return event if complete and isinstance(event.data, dict) else None

@@ -17,7 +17,7 @@ _NOT_ONE_HOST_S: Final = (
     IPv6Network("2002::/16"),
     IPv6Network("3fff::/20"),
 )
-"""Protocols' own, 6to4, Teredo and examples, as far as the standard library takes them for global (IANA's registries)."""
+"""Protocols' own, 6to4, Teredo and examples, where the standard library takes them for global (IANA's registries)."""
 
 
 class BadUrlError(ValueError):

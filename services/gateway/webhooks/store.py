@@ -194,7 +194,6 @@ def _webhook(document: Mapping[str, Any] | None) -> Webhook | None:
 
 
 def _row(partner_id: str, event: QueueEvent, now: datetime) -> dict[str, Any]:
-    time = datetime.fromisoformat(event.attributes["time"])
     return {
         "_id": f"{partner_id}/{event.id}",
         "partner_id": partner_id,
@@ -202,11 +201,11 @@ def _row(partner_id: str, event: QueueEvent, now: datetime) -> dict[str, Any]:
         "type": event.type,
         "subject": event.subject,
         "offset": event.offset,
-        "time": time,
+        "time": event.time,
         "body": json.dumps(event.as_json, ensure_ascii=False),
         "attempts": 0,
         "next_at": now,
-        "expires_at": time + KEPT,
+        "expires_at": event.time + KEPT,
     }
 
 

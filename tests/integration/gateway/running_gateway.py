@@ -51,7 +51,13 @@ class Gateway:
 
 def settings_of(backends: Backends, folder: Path) -> GatewaySettings:
     """Of a gateway that looks into that folder."""
-    return GatewaySettings(mongo_url=backends.mongo, partners_folder=folder / "gateway", cursor_key="of the tests")
+    return GatewaySettings(
+        mongo_url=backends.mongo,
+        partners_folder=folder / "gateway",
+        cursor_key="of the tests",
+        webhook_key="of the tests",
+        webhook_hosts={"localhost"},
+    )
 
 
 @asynccontextmanager
@@ -108,6 +114,11 @@ class Partner:
         return await self.gateway.http.get(
             f"/v1/partners/{self.id}{path}", params=query, headers=signed(Role.PARTNER, partner_id=as_ or self.id)
         )
+
+    async def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """Have something done with what is its own."""
+        headers = signed(Role.PARTNER, partner_id=self.id)
+        return await self.gateway.http.request(method, f"/v1/partners/{self.id}{path}", json=body, headers=headers)
 
     async def reply(self, body: Any, *, media_type: str = "application/cloudevents+json") -> httpx.Response:
         """Send a reply."""

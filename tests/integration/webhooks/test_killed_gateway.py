@@ -30,7 +30,7 @@ async def test_nothing_is_lost_and_each_referral_keeps_its_order(
         receiver.answer = take_some
         await office.webhook(receiver)
         await office.tell(*((referral, number) for number in range(5) for referral in referrals))
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: ASYNC220  # it does not wait, and is tied to this one's life
             tied([sys.executable, str(HERE / "sending_process.py"), backends.mongo, database.name]),
             env={**os.environ, "PYTHONPATH": PATH},
         )
