@@ -18,7 +18,7 @@ class Receiving(Assignment):
 
 
 async def trial(told: Receiving) -> dict[str, Any]:
-    """When the last event came (seconds since 1970), how many events came, and how many of them out of order or twice."""
+    """When the last event came (seconds since 1970), how many came, and how many of them out of order or twice."""
     latest: dict[str, int] = {}
     connections: set[asyncio.StreamWriter] = set()
     is_all = asyncio.Event()

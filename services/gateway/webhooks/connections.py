@@ -89,12 +89,13 @@ class Connections:
 
     def __init__(self, allowed: Collection[str], resolve: Resolve, tls: ssl.SSLContext) -> None:
         self._network = _Checked(allowed, resolve)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=CONNECTIONS,
-            keepalive_expiry=_IDLE_SECONDS,
-            network_backend=self._network,
-        )
+        # One connection in each: a pool of several looks at all of them at every request.
+        self._free = [
+            httpcore.AsyncConnectionPool(
+                ssl_context=tls, max_connections=1, keepalive_expiry=_IDLE_SECONDS, network_backend=self._network
+            )
+            for _ in range(CONNECTIONS)
+        ]
 
     async def find(self, url: str) -> list[str]:
         """The addresses that the host of a checked URL has now and that may be connected to."""
@@ -106,10 +107,11 @@ class Connections:
             return []
 
     async def send(self, url: str, headers: Mapping[str, str], body: str, now: datetime) -> Answer:
-        """Make one attempt; `url` is a checked one."""
+        """Make one attempt, of at most `CONNECTIONS` at a time; `url` is a checked one."""
+        connection = self._free.pop()
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                return await self._send(url, headers, body, now)
+                return await _send(connection, url, headers, body, now)
         except (TimeoutError, httpcore.TimeoutException):
             return Answer(failure=Failure.TOO_SLOW)
         except NoAddressError:
@@ -119,20 +121,25 @@ class Connections:
             return Answer(failure=Failure.CERTIFICATE if refused else Failure.NOT_REACHED)
         except (httpcore.NetworkError, httpcore.ProtocolError):
             return Answer(failure=Failure.BROKEN_OFF)
+        finally:
+            self._free.append(connection)
 
     async def close(self) -> None:
-        """Close what is open."""
-        await self._pool.aclose()
+        """Close what is open, when nothing is being sent any more."""
+        for connection in self._free:
+            await connection.aclose()
 
-    async def _send(self, url: str, headers: Mapping[str, str], body: str, now: datetime) -> Answer:
-        sent = {"Host": urlsplit(url).netloc, **headers}
-        content = body.encode()
-        sent["Content-Length"] = str(len(content))
-        async with self._pool.stream("POST", _target(url), headers=list(sent.items()), content=content) as response:
-            said = {name.lower(): value for name, value in response.headers}
-            answer = answer_of(response.status, said.get(b"retry-after", b"").decode("latin-1"), now)
-            await _read_a_little(response)
-            return answer
+
+async def _send(
+    connection: httpcore.AsyncConnectionPool, url: str, headers: Mapping[str, str], body: str, now: datetime
+) -> Answer:
+    content = body.encode()
+    sent = {"Host": urlsplit(url).netloc, **headers, "Content-Length": str(len(content))}
+    async with connection.stream("POST", _target(url), headers=list(sent.items()), content=content) as response:
+        said = {name.lower(): value for name, value in response.headers}
+        answer = answer_of(response.status, said.get(b"retry-after", b"").decode("latin-1"), now)
+        await _read_a_little(response)
+        return answer
 
 
 def _target(url: str) -> httpcore.URL:
