@@ -42,8 +42,9 @@ bench: $(READY) ## the platform beside its peers, in one run; writes benchmarks/
 run-%: $(READY) ## one service in the foreground, with the settings of `make run` or of the environment
 	@set -a; if [ -f var/services/$*.env ]; then . var/services/$*.env; fi; exec $(BIN)/wegweiser service $*
 
-schemas: $(READY) ## write the JSON Schemas of new and changed contracts
+schemas: $(READY) ## write the JSON Schemas of new and changed contracts, and docs/events.md
 	$(BIN)/wegweiser schemas
+	$(BIN)/wegweiser events > docs/events.md
 
 holidays: $(READY) ## write the table of Hesse's public holidays anew
 	$(BIN)/python -m deploy.holiday_table

@@ -1,4 +1,4 @@
-"""AsyncAPI 3.0: what one service sends and receives, made from the registry of contracts.
+"""AsyncAPI 3.0: what one service or one partner sends and receives, made from the registry of contracts.
 
 FastStream's own document shows a pattern subscriber as a regular expression with an empty payload, hence this one.
 Sources: AsyncAPI 3.0.0 and its Kafka bindings 0.5.0; CloudEvents 1.0, Kafka protocol binding.
@@ -6,7 +6,7 @@ Sources: AsyncAPI 3.0.0 and its Kafka bindings 0.5.0; CloudEvents 1.0, Kafka pro
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from inspect import getdoc
 from typing import Any, Final
@@ -18,18 +18,23 @@ from shared.contracts.base import PARTNER_PATTERN, UUID_PATTERN
 from shared.contracts.schemas import ContractSchema, schema_of
 from shared.envelope import TRACEPARENT, source_of
 from shared.pipeline.reading import Subscription
+from shared.topics import partner_topics, sandbox_topics
 
 Node = dict[str, Any]
+Addresses = Callable[[Contract], Sequence[str]]
+"""The topics that carry a contract's events."""
 
 _BINDINGS: Final = "0.5.0"
 _PARTNER: Final = "partner"
 _EVERY_SERVICE: Final = "every service"
 _SERVER: Final[Node] = {
     "host": "{bootstrap}",
-    "protocol": "kafka",
+    "protocol": "kafka-secure",
+    "security": [{"$ref": "#/components/securitySchemes/scram"}],
     "description": "The bus. Topics are provisioned, not created by who reads or writes them.",
     "variables": {"bootstrap": {"description": "Addresses of the brokers: the setting KAFKA_BOOTSTRAP."}},
 }
+_SCRAM: Final[Node] = {"type": "scramSha512", "description": "A user and a password of one's own, over TLS (SASL_SSL)."}
 _PARTNER_ID: Final[Node] = {
     "description": f"Id of the partner the topic belongs to, as in the agreement: `{PARTNER_PATTERN}`.",
     "examples": ["awo"],
@@ -41,28 +46,62 @@ def asyncapi(service: str, receives: Collection[type[Event]], subscriptions: Ite
     """The document of a service that reacts to the events `receives`, which it reads by `subscriptions`."""
     sent = [contract for contract in CONTRACTS if contract.publisher in (service, _EVERY_SERVICE)]
     received = [contract for contract in CONTRACTS if contract.event in receives]
+    read = list(subscriptions)
+
+    def addresses(contract: Contract) -> Sequence[str]:
+        return [contract.topic.replace("{service}", service).replace("{partner_id}", "{partnerId}")]
+
+    return _document("service", service, sent, received, addresses, lambda address: _group(address, read))
+
+
+def asyncapi_of_partner(partner_id: str) -> Node:
+    """The document for one partner's software: what it receives and sends, on its own topics and in its sandbox."""
+    queues, replies = zip(partner_topics(partner_id), sandbox_topics(partner_id), strict=True)
+    sent = [contract for contract in CONTRACTS if contract.publisher == _PARTNER]
+    received = [contract for contract in CONTRACTS if contract.belongs_on(queues[0].name)]
+
+    def addresses(contract: Contract) -> Sequence[str]:
+        return [topic.name for topic in (replies if contract.publisher == _PARTNER else queues)]
+
+    group = _text(pattern=f"^{partner_id}\\.")
+    return _document(_PARTNER, partner_id, sent, received, addresses, lambda _: group)
+
+
+def _document(
+    kind: str,
+    name: str,
+    sent: Sequence[Contract],
+    received: Sequence[Contract],
+    addresses: Addresses,
+    group_of: Callable[[str], Node],
+) -> Node:
+    receiving = _by_address(addresses, received)
+    sending = _by_address(addresses, sent)
     return {
         "asyncapi": "3.0.0",
-        "id": f"urn:integrationsbuero:service:{service}",
+        "id": f"urn:integrationsbuero:{kind}:{name}",
         "info": {
-            "title": f"integrationsbuero {service}",
+            "title": f"integrationsbuero {name}",
             "version": version("integrationsbuero"),
             "license": {"name": "EUPL-1.2"},
         },
         "defaultContentType": "application/json",
         "servers": {"kafka": _SERVER},
-        "channels": _channels(service, [*sent, *received]),
-        "operations": _operations(service, sent, received, list(subscriptions)),
+        "channels": _channels(_by_address(addresses, [*sent, *received])),
+        "operations": {
+            **{f"send.{_channel(address)}": _operation("send", address, some) for address, some in sending.items()},
+            **{
+                f"receive.{_channel(address)}": _operation("receive", address, some)
+                | {"bindings": {"kafka": {"groupId": group_of(address), "bindingVersion": _BINDINGS}}}
+                for address, some in receiving.items()
+            },
+        },
         "components": {
-            "messages": {contract.type: _message(service, contract) for contract in (*sent, *received)},
+            "messages": {contract.type: _message(name, contract) for contract in (*sent, *received)},
             "schemas": _payloads([*sent, *received]),
+            "securitySchemes": {"scram": _SCRAM},
         },
     }
-
-
-def _address(service: str, contract: Contract) -> str:
-    """The topic, with `{partnerId}` where each partner has one of its own."""
-    return contract.topic.replace("{service}", service).replace("{partner_id}", "{partnerId}")
 
 
 def _channel(address: str) -> str:
@@ -70,16 +109,17 @@ def _channel(address: str) -> str:
     return address.replace("{partnerId}.", "")
 
 
-def _by_address(service: str, contracts: Iterable[Contract]) -> Mapping[str, list[Contract]]:
+def _by_address(addresses: Addresses, contracts: Iterable[Contract]) -> Mapping[str, list[Contract]]:
     grouped: defaultdict[str, list[Contract]] = defaultdict(list)
     for contract in contracts:
-        grouped[_address(service, contract)].append(contract)
+        for address in addresses(contract):
+            grouped[address].append(contract)
     return grouped
 
 
-def _channels(service: str, contracts: Iterable[Contract]) -> Node:
+def _channels(by_address: Mapping[str, Iterable[Contract]]) -> Node:
     channels: Node = {}
-    for address, carried in _by_address(service, contracts).items():
+    for address, carried in by_address.items():
         channel = channels[_channel(address)] = {
             "address": address,
             "messages": {contract.type: {"$ref": f"#/components/messages/{contract.type}"} for contract in carried},
@@ -87,21 +127,6 @@ def _channels(service: str, contracts: Iterable[Contract]) -> Node:
         if "{partnerId}" in address:
             channel["parameters"] = {"partnerId": _PARTNER_ID}
     return channels
-
-
-def _operations(
-    service: str, sent: Iterable[Contract], received: Iterable[Contract], subscriptions: Collection[Subscription]
-) -> Node:
-    sending = {
-        f"send.{_channel(address)}": _operation("send", address, contracts)
-        for address, contracts in _by_address(service, sent).items()
-    }
-    receiving = {
-        f"receive.{_channel(address)}": _operation("receive", address, contracts)
-        | {"bindings": {"kafka": {"groupId": _group(address, subscriptions), "bindingVersion": _BINDINGS}}}
-        for address, contracts in _by_address(service, received).items()
-    }
-    return sending | receiving
 
 
 def _operation(action: str, address: str, contracts: Iterable[Contract]) -> Node:

@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "rewind": "wegweiser.rewind:rewind",
     "schemas": "wegweiser.contracts:schemas",
     "asyncapi": "wegweiser.contracts:asyncapi",
+    "events": "wegweiser.contracts:events",
 }
 """A command, and where it is found: a function, or a `typer.Typer` with commands of its own."""
 

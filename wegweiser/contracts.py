@@ -1,7 +1,9 @@
-"""`wegweiser schemas` and `wegweiser asyncapi SERVICE`: the contracts, for those who program against them."""
+"""`wegweiser schemas`, `asyncapi` and `events`: the contracts, for those who program against them."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,10 +15,13 @@ from services.routing.domain.agreement import Agreements
 from services.routing.domain.situation import Situation
 from services.scheduling import handlers as scheduling
 from shared.asyncapi import asyncapi as document_of
+from shared.asyncapi import asyncapi_of_partner
+from shared.contracts.base import PARTNER_PATTERN
 from shared.contracts.schemas import BreakingChangeError, publish
 from shared.pipeline.decisions import Reaction
 from shared.pipeline.reading import Subscription
 from shared.topics import ServiceName
+from wegweiser.catalogue import catalogue
 
 _READS: Final[Mapping[ServiceName, tuple[Sequence[Reaction[Any, Any]], Sequence[Subscription]]]] = {
     ServiceName.INTAKE: (intake.REACTIONS, intake.SUBSCRIPTIONS),
@@ -25,6 +30,16 @@ _READS: Final[Mapping[ServiceName, tuple[Sequence[Reaction[Any, Any]], Sequence[
     ServiceName.SCHEDULING: (scheduling.REACTIONS, scheduling.SUBSCRIPTIONS),
     ServiceName.NOTIFY: (notify.REACTIONS, notify.SUBSCRIPTIONS),
 }
+
+
+class Whose(StrEnum):
+    """Who there is a document for."""
+
+    INTAKE = ServiceName.INTAKE
+    ROUTING = ServiceName.ROUTING
+    SCHEDULING = ServiceName.SCHEDULING
+    NOTIFY = ServiceName.NOTIFY
+    PARTNER = "partner"
 
 
 def schemas() -> None:
@@ -40,8 +55,23 @@ def schemas() -> None:
         typer.echo(f"written: {type_}")
 
 
-def asyncapi(service: Annotated[ServiceName, typer.Argument(help="the service")]) -> None:
-    """Print what a service sends and receives, as AsyncAPI 3.0; nothing needs to run for it."""
-    reactions, subscriptions = _READS[service]
-    document = document_of(service, [reaction.event for reaction in reactions], subscriptions)
+def asyncapi(
+    whose: Annotated[Whose, typer.Argument(help="the service, or `partner`")],
+    partner_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="of a partner: which one")] = None,
+) -> None:
+    """Print what a service or one partner sends and receives, as AsyncAPI 3.0; nothing needs to run for it."""
+    if (whose is Whose.PARTNER) is not (partner_id is not None):
+        raise typer.BadParameter("`partner` goes with an id, and nothing else does")
+    if partner_id is None:
+        reactions, subscriptions = _READS[ServiceName(whose)]
+        document = document_of(whose, [reaction.event for reaction in reactions], subscriptions)
+    elif re.fullmatch(PARTNER_PATTERN, partner_id):
+        document = asyncapi_of_partner(partner_id)
+    else:
+        raise typer.BadParameter(f"{partner_id} is no id of a partner: {PARTNER_PATTERN}")
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def events() -> None:
+    """Print the catalogue of the events a partner receives and sends, as Markdown with an example of each."""
+    typer.echo(catalogue(), nl=False)

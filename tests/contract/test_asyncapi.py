@@ -42,11 +42,11 @@ RECEIVED: Final = {
 }
 
 
-def printed(service: str) -> Document:
+def printed(*whose: str) -> Document:
     """What the command prints."""
     app = typer.Typer()
     app.command()(command.asyncapi)
-    result = CliRunner().invoke(app, [service])
+    result = CliRunner().invoke(app, whose)
     assert result.exit_code == 0, result.output
     document: Document = json.loads(result.stdout)
     return document
@@ -54,7 +54,10 @@ def printed(service: str) -> Document:
 
 DOCUMENTS: Final = {service: printed(service) for service in SERVICES}
 
+PARTNER: Final = printed("partner", "awo")
+
 of_each_service = pytest.mark.parametrize(("service", "document"), DOCUMENTS.items(), ids=SERVICES)
+of_everybody = pytest.mark.parametrize("document", [*DOCUMENTS.values(), PARTNER], ids=[*SERVICES, "partner"])
 
 
 def resolved(document: Document, reference: str) -> Any:
@@ -96,13 +99,13 @@ def validate(document: Document, part: str, value: object) -> None:
     Draft7Validator({**document, "$ref": part}).validate(value)
 
 
-@of_each_service
-def test_every_reference_leads_somewhere(service: str, document: Document) -> None:
+@of_everybody
+def test_every_reference_leads_somewhere(document: Document) -> None:
     assert [resolved(document, reference) for reference in references(document)]
 
 
-@of_each_service
-def test_operations_use_the_messages_of_their_own_channel(service: str, document: Document) -> None:
+@of_everybody
+def test_operations_use_the_messages_of_their_own_channel(document: Document) -> None:
     for operation in document["operations"].values():
         channel = operation["channel"]["$ref"]
 
@@ -110,8 +113,8 @@ def test_operations_use_the_messages_of_their_own_channel(service: str, document
         assert all(message["$ref"].startswith(f"{channel}/messages/") for message in operation["messages"])
 
 
-@of_each_service
-def test_a_channel_lists_what_the_service_sends_or_receives_there_and_no_more(service: str, document: Document) -> None:
+@of_everybody
+def test_a_channel_lists_what_is_sent_or_received_there_and_no_more(document: Document) -> None:
     used = {message["$ref"] for operation in document["operations"].values() for message in operation["messages"]}
 
     listed = {
@@ -150,8 +153,8 @@ def test_a_service_receives_nothing_it_sends(service: str, document: Document) -
     assert not set(messages(document, "receive")) & set(messages(document, "send"))
 
 
-@of_each_service
-def test_the_parameters_of_an_address_are_described(service: str, document: Document) -> None:
+@of_everybody
+def test_the_parameters_of_an_address_are_described(document: Document) -> None:
     for channel in document["channels"].values():
         named = re.findall(r"\{(\w+)\}", channel["address"])
 
@@ -189,6 +192,44 @@ def test_a_partner_owes_only_what_cloudevents_asks_for() -> None:
 
     validate(DOCUMENTS["routing"], f"#/components/messages/{reply}/headers", headers)
     validate(DOCUMENTS["routing"], f"#/components/messages/{reply}/payload", {"referral_id": new_id()})
+
+
+def test_a_partner_s_document_names_its_own_topics_and_no_other() -> None:
+    addresses = {
+        action: {
+            resolved(PARTNER, operation["channel"]["$ref"])["address"] for operation in operations(PARTNER, action)
+        }
+        for action in ("receive", "send")
+    }
+
+    assert addresses == {
+        "receive": {"partner.awo.referrals.v1", "sandbox.awo.referrals.v1"},
+        "send": {"partner.awo.replies.v1", "sandbox.awo.replies.v1"},
+    }
+
+
+def test_a_partner_s_document_has_all_it_receives_and_sends_and_nothing_else() -> None:
+    own = [contract.type for contract in CONTRACTS if contract.topic.startswith("partner.{partner_id}.")]
+
+    assert sorted(PARTNER["components"]["messages"]) == sorted(own)
+    assert set(messages(PARTNER, "receive")) | set(messages(PARTNER, "send")) == set(own)
+    assert not set(messages(PARTNER, "receive")) & set(messages(PARTNER, "send"))
+
+
+def test_a_partner_s_document_says_how_to_sign_in_and_which_groups_are_its_own() -> None:
+    [scheme] = PARTNER["servers"]["kafka"]["security"]
+
+    assert resolved(PARTNER, scheme["$ref"])["type"] == "scramSha512"
+    for operation in operations(PARTNER, "receive"):
+        assert re.match(operation["bindings"]["kafka"]["groupId"]["pattern"], "awo.anything")
+
+
+@pytest.mark.parametrize("whose", [["partner"], ["intake", "awo"], ["partner", "AWO"], ["partner", "*"], ["nobody"]])
+def test_whoever_there_is_no_document_for_is_told(whose: list[str]) -> None:
+    app = typer.Typer()
+    app.command()(command.asyncapi)
+
+    assert CliRunner().invoke(app, whose).exit_code == 2
 
 
 def test_what_no_subscription_reads_has_no_group() -> None:
