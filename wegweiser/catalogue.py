@@ -16,12 +16,12 @@ from shared.contracts.schemas import schema_of
 
 _HEAD: Final = """# Events
 
-What a partner receives and sends, with an example of each. `wegweiser events` prints this file from the contracts; do not
-edit it. The same as AsyncAPI: `wegweiser asyncapi partner ID`; as JSON Schemas: `shared/contracts/schemas/`. How to deal with
-them is told in [the guide](partners.md).
+What a partner receives and sends, with an example of each. `wegweiser events` prints this file from the contracts; do
+not edit it. The same as AsyncAPI: `wegweiser asyncapi partner ID`; as JSON Schemas: `shared/contracts/schemas/`. How to
+deal with them is told in [the guide](partners.md).
 
-An event travels as a CloudEvent: `ce_` headers in Kafka, members of the same names without the prefix over HTTP. Its data
-has the fields below. Fields and types you do not know are to be ignored.
+An event travels as a CloudEvent: `ce_` headers in Kafka, members of the same names without the prefix over HTTP. Its
+data has the fields below. Fields and types you do not know are to be ignored.
 """
 _CONCERN: Final = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 _PERSON: Final = "3d813cbb-47fb-42ba-91df-831e1593ac29"

@@ -1,38 +1,29 @@
 """`wegweiser partner`: lets the organisations of the agreement in and out, as Kafka's administrator."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from aiokafka.errors import KafkaError
 
 from deploy.backends import backends
 from deploy.onboarding import Onboarding, OnboardingError, Step
-from shared.contracts.base import PARTNER_PATTERN
 from shared.days import local_day
-from shared.topics import SERVICES
 from wegweiser.addresses import stop
+from wegweiser.conformance import check, send_test_event
+from wegweiser.partner_id import Id
 from wegweiser.platform import onboarding_of, partners
 from wegweiser.run import readable
 from wegweiser.settings import platform_settings
 
-_RESERVED: Final = (*SERVICES, "admin", "broker", "gateway", "operator", "sandbox", "wegweiser")
-
-
-def _an_id(value: str) -> str:
-    if not re.fullmatch(PARTNER_PATTERN, value):
-        stop(f"{value} is no id of a partner: 2 to 31 of a-z, 0-9 and -, the first a letter", code=1)
-    if value in _RESERVED:
-        stop(f"{value} is a name of our own; the agreement has to call this partner otherwise", code=1)
-    return value
-
-
-Id = Annotated[str, typer.Argument(metavar="ID", help="as the agreement names the partner", callback=_an_id)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
 
-partner = typer.Typer(no_args_is_help=True, help="Let the organisations of the agreement in and out.")
+partner = typer.Typer(
+    no_args_is_help=True, help="Let the organisations of the agreement in and out, and try out their software."
+)
+partner.command()(check)
+partner.command()(send_test_event)
 
 
 @partner.command()

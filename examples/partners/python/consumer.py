@@ -39,8 +39,8 @@ OFFICE = {
     "sasl_plain_password": os.environ["KAFKA_SASL_PASSWORD"],
 }
 STATE_FILE = os.environ.get("STATE_FILE", f"{PARTNER}.sqlite")
-QUEUE = f"partner.{PARTNER}.referrals.v1"
-REPLIES = f"partner.{PARTNER}.replies.v1"
+QUEUE = os.environ.get("QUEUE", f"partner.{PARTNER}.referrals.v1")
+REPLIES = os.environ.get("REPLIES", f"partner.{PARTNER}.replies.v1")
 PREFIX, VERSION = "de.integrationsbuero.", ".v1"
 
 # What we answer to which event. Here a real partner's system would ask its people.
@@ -85,7 +85,12 @@ async def main() -> None:
             for record in (record for records in batch.values() for record in records):
                 try:
                     await deal_with(record, producer, known)
-                except (KeyError, ValueError, AttributeError) as error:  # no event of the office: it must not stop us
+                except (
+                    KeyError,
+                    TypeError,
+                    ValueError,
+                    AttributeError,
+                ) as error:  # no event of the office: it must not stop us
                     print(
                         f"{record.topic}/{record.partition}/{record.offset}: {type(error).__name__}, left", flush=True
                     )

@@ -1,0 +1,173 @@
+"""A partner's software on trial: what is right passes, and each kind of fault is named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from shared.contracts.base import new_id
+from wegweiser.scenario import Letter, Point, Trial
+
+PREFIX = "de.integrationsbuero."
+GUIDE = Path(__file__).parents[3] / "docs" / "partners.md"
+
+
+def a_reply(
+    referral_id: str, what: str = "reply.accepted", *, id_: str | None = None, key: str | None = None, **said: Any
+) -> ConsumerRecord:
+    """As it is read from the sandbox's replies."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": id_ or new_id(),
+        "ce_source": "/partner/awo",
+        "ce_type": f"{PREFIX}{what}.v1",
+    }
+    return a_record(
+        (key or referral_id).encode(),
+        json.dumps({"referral_id": referral_id, **said}).encode(),
+        [(name, text.encode()) for name, text in headers.items()],
+    )
+
+
+def a_record(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> ConsumerRecord:
+    return ConsumerRecord("sandbox.awo.replies.v1", 3, 17, 0, 0, key, value, None, 0, 0, headers)
+
+
+def referral_of(letter: Letter) -> str:
+    assert letter.key is not None
+    return letter.key.decode()
+
+
+@pytest.fixture
+def trial() -> Trial:
+    return Trial("awo")
+
+
+def test_an_offer_that_was_accepted_passes(trial: Trial) -> None:
+    referral_id, _ = trial.offer(Point.OFFER)
+    assert trial.unanswered(Point.OFFER) == [referral_id]
+
+    trial.hear(a_reply(referral_id))
+
+    assert trial.unanswered(Point.OFFER) == []
+    assert [trial.verdict(point) for point in Point] == [[] for _ in Point]
+
+
+def test_the_same_reply_again_is_no_second_effect(trial: Trial) -> None:
+    referral_id, _ = trial.offer(Point.REPEATED)
+    for _ in range(2):
+        trial.hear(a_reply(referral_id, id_="derived"))
+
+    assert trial.verdict(Point.REPEATED) == []
+
+
+def test_what_others_and_earlier_runs_left_counts_for_nothing(trial: Trial) -> None:
+    trial.hear(a_reply(new_id()))
+
+    assert [trial.verdict(point) for point in Point] == [[] for _ in Point]
+
+
+def test_an_answer_before_the_withdrawal_passes(trial: Trial) -> None:
+    awaited, _ = trial.offer(Point.WITHDRAWN)
+    trial.hear(a_reply(awaited, id_="first"))
+    trial.withdrawal(awaited)
+    at_once, _ = trial.offer(Point.WITHDRAWN)
+    trial.withdrawal(at_once, at_once=True)
+    trial.hear(a_reply(awaited, id_="first"))
+    trial.hear(a_reply(at_once))
+
+    assert trial.verdict(Point.WITHDRAWN) == []
+
+
+def test_of_what_is_newer_only_the_offer_wants_an_answer(trial: Trial) -> None:
+    offer, *_ = trial.newer()
+
+    assert trial.unanswered(Point.NEWER) == [referral_of(offer)]
+
+
+def test_silence_is_named(trial: Trial) -> None:
+    referrals = [trial.offer(Point.BURST)[0] for _ in range(5)]
+
+    [fault] = trial.verdict(Point.BURST)
+    assert fault == f"no answer to {', '.join(referrals[:3])} and 2 more"
+
+
+def test_two_ids_for_one_answer_are_named(trial: Trial) -> None:
+    referral_id, _ = trial.offer(Point.REPEATED)
+    for _ in range(2):
+        trial.hear(a_reply(referral_id))
+
+    [fault] = trial.verdict(Point.REPEATED)
+    assert "2 times under different ids" in fault
+    assert "sandbox.awo.replies.v1/3/17" in fault
+
+
+def test_two_answers_that_exclude_each_other_are_named(trial: Trial) -> None:
+    referral_id, _ = trial.offer(Point.OFFER)
+    trial.hear(a_reply(referral_id))
+    trial.hear(a_reply(referral_id, "reply.declined", reason="capacity"))
+
+    [fault] = trial.verdict(Point.OFFER)
+    assert "both accepted and declined" in fault
+
+
+def test_what_is_no_answer_is_named(trial: Trial) -> None:
+    referral_id, _ = trial.offer(Point.OFFER)
+    trial.hear(a_reply(referral_id, "reply.started"))
+
+    [fault] = trial.verdict(Point.OFFER)
+    assert "reply.started.v1 answers no offer" in fault
+
+
+def test_a_word_after_the_withdrawal_is_named(trial: Trial) -> None:
+    referral_id, _ = trial.offer(Point.WITHDRAWN)
+    trial.hear(a_reply(referral_id))
+    trial.withdrawal(referral_id)
+    trial.hear(a_reply(referral_id, "reply.started"))
+
+    [fault] = trial.verdict(Point.WITHDRAWN)
+    assert "reply.started.v1 after it was withdrawn" in fault
+
+
+def test_an_answer_to_an_unknown_version_is_named(trial: Trial) -> None:
+    offer, version, type_ = trial.newer()
+    for letter in (offer, version, type_):
+        trial.hear(a_reply(referral_of(letter)))
+
+    assert len(trial.verdict(Point.NEWER)) == 2
+    assert all("whose type it cannot know" in fault for fault in trial.verdict(Point.NEWER))
+
+
+@pytest.mark.parametrize(
+    ("record", "fault"),
+    [
+        (a_record(b"k", b"{}", []), "bad_headers"),
+        (a_record(b"k", None, []), "empty"),
+        (a_reply("0", "reply.greeted"), "none of a partner's"),
+        (a_reply("0", "referral.offered"), "none of a partner's"),
+        (a_reply("no id"), "does not fit its contract in: referral_id"),
+        (a_reply(new_id(), "reply.declined"), "does not fit its contract in: reason"),
+        (a_reply(new_id(), "reply.declined", reason="no time"), "does not fit its contract in: reason"),
+        (a_reply(new_id(), key="awo"), "the key is not"),
+        (
+            a_reply("vhs", "capacity.reported", partner_id="vhs", code="debt", status="none"),
+            "the capacity of vhs, which is another partner",
+        ),
+    ],
+)
+def test_a_reply_that_cannot_be_used_is_named_with_its_place(trial: Trial, record: ConsumerRecord, fault: str) -> None:
+    trial.hear(record)
+
+    [found] = trial.verdict(Point.FORM)
+    assert found.startswith("sandbox.awo.replies.v1/3/17: ")
+    assert fault in found
+
+
+def test_the_guide_tells_more_of_every_point() -> None:
+    headings = {
+        line.lstrip("# ").lower().replace(" ", "-") for line in GUIDE.read_text().splitlines() if line[:1] == "#"
+    }
+
+    assert {point.read_on.partition("#")[2] for point in Point} <= headings
