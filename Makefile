@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+SAMPLES := examples/partners/javascript/node_modules/ready
 
 .PHONY: help run demo down test check unit integration faults bench schemas holidays lock
 
@@ -18,7 +19,7 @@ demo: $(READY) ## the same, ends by itself; fails unless every sample case reach
 down: $(READY) ## stop what `make run` started, also what a killed one left behind
 	@$(BIN)/wegweiser down
 
-test: $(READY) ## everything is proved on this machine, by two processes that share the files of tests; the slow ones come first
+test: $(READY) $(SAMPLES) ## everything is proved on this machine, by two processes that share the files of tests; the slow ones come first
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## lint, format, types, import contracts
@@ -30,7 +31,7 @@ check: $(READY) ## lint, format, types, import contracts
 unit: $(READY) ## tests that need no Kafka and no MongoDB
 	$(BIN)/pytest tests/unit tests/contract
 
-integration: $(READY) ## tests of services against real backends, and from end to end
+integration: $(READY) $(SAMPLES) ## tests of services against real backends, and from end to end
 	$(BIN)/pytest tests/integration tests/e2e
 
 faults: $(READY) ## tests that kill, stop and freeze processes
@@ -54,6 +55,10 @@ lock: $(READY) ## resolve the wheels and Kafka's jars anew
 		--no-emit-index-url --generate-hashes --custom-compile-command 'make lock' \
 		--output-file requirements.lock pyproject.toml
 	$(BIN)/python -m deploy.embedded.java
+
+$(SAMPLES): examples/partners/javascript/package-lock.json
+	@if command -v npm > /dev/null; then \
+		npm ci --silent --no-audit --no-fund --prefix examples/partners/javascript && touch $@; fi
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -1,16 +1,19 @@
 """The samples pass what a partner's own software has to pass, and software that does something wrong does not."""
 
 import asyncio
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import uuid4
 
+import confluent_kafka
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from typer.testing import CliRunner, Result
 
 from deploy.backends import Backends
+from deploy.embedded.java import kafka_jars
 from shared.topics import topics_of_partner
 from wegweiser.cli import app
 from wegweiser.platform import onboarding_of
@@ -18,6 +21,7 @@ from wegweiser.scenario import Point
 from wegweiser.settings import PlatformSettings
 
 SAMPLES = Path(__file__).parents[3] / "examples" / "partners"
+CACHE = Path(__file__).parents[3] / "var" / "cache" / "jars"
 PYTHON = SAMPLES / "python" / "consumer.py"
 
 
@@ -51,10 +55,39 @@ async def candidate(backends: Backends, tmp_path: Path, monkeypatch: pytest.Monk
     await admin.close()
 
 
-async def test_the_sample_passes(candidate: Candidate) -> None:
-    said = await candidate.order("check", candidate.id, "--command", f"{sys.executable} {PYTHON}")
+def javascript() -> str:
+    if not shutil.which("node"):
+        pytest.skip("node is not installed")
+    if not (SAMPLES / "javascript" / "node_modules").exists():
+        pytest.skip("its packages are not installed: make test does that where npm is")
+    return f"node {SAMPLES / 'javascript' / 'consumer.js'}"
 
-    assert said.exit_code == 0, said.output
+
+def java() -> str:
+    if not (shutil.which("java") and shutil.which("javac")):
+        pytest.skip("no JDK is installed")
+    jars = [*map(str, kafka_jars(CACHE))]
+    return f"java -cp {':'.join(jars)} {SAMPLES / 'java' / 'Consumer.java'}"
+
+
+def shell() -> str:
+    if not (shutil.which("kcat") and shutil.which("jq")):
+        pytest.skip("kcat or jq is not installed")
+    # Debian's librdkafka is too old to sign in; the one that our own wheel brings takes its place.
+    [library] = Path(confluent_kafka.__file__).parents[1].glob("confluent_kafka.libs/librdkafka*")
+    return f"env LD_PRELOAD={library} {SAMPLES / 'shell' / 'consumer.sh'}"
+
+
+def python() -> str:
+    return f"{sys.executable} {PYTHON}"
+
+
+@pytest.mark.parametrize("command", [python, javascript, java, shell])
+async def test_a_sample_passes(candidate: Candidate, command: Callable[[], str]) -> None:
+    said = await candidate.order("check", candidate.id, "--command", command())
+
+    log = candidate.folder / "log" / f"check-{candidate.id}.log"
+    assert said.exit_code == 0, said.output + log.read_text()[-2000:]
     assert said.output.count("passed") == len(Point)
 
 
