@@ -1,6 +1,7 @@
 """The samples pass what a partner's own software has to pass, and software that does something wrong does not."""
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -10,11 +11,13 @@ from uuid import uuid4
 import confluent_kafka
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from dotenv import dotenv_values
 from typer.testing import CliRunner, Result
 
 from deploy.backends import Backends
+from deploy.embedded.daemon import tied
 from deploy.embedded.java import kafka_jars
-from shared.topics import topics_of_partner
+from shared.topics import sandbox_topics, topics_of_partner
 from wegweiser.cli import app
 from wegweiser.platform import onboarding_of
 from wegweiser.scenario import Point
@@ -32,9 +35,9 @@ class Candidate:
         self.id = id_
         self.folder = folder
 
-    async def order(self, *words: str) -> Result:
-        """What `wegweiser partner` says."""
-        return await asyncio.to_thread(CliRunner().invoke, app, ["partner", *words])
+    async def order(self, *words: str, typed: str = "") -> Result:
+        """What `wegweiser partner` says, and what is typed meanwhile."""
+        return await asyncio.to_thread(CliRunner().invoke, app, ["partner", *words], typed)
 
 
 @pytest.fixture
@@ -130,6 +133,22 @@ async def test_wrong_software_fails_with_its_fault(
     assert said.exit_code == 1, said.output
     assert f"FAILED  {point.title}: {point.read_on}" in said.output
     assert why in said.output
+
+
+async def test_without_a_command_its_owner_starts_and_kills_it(candidate: Candidate) -> None:
+    queue, replies = sandbox_topics(candidate.id)
+    told = dotenv_values(candidate.folder / "partners" / f"{candidate.id}.env")
+    consumer = await asyncio.create_subprocess_exec(
+        *tied([sys.executable, str(PYTHON)]),
+        env={**os.environ, **told, "QUEUE": queue.name, "REPLIES": replies.name},
+    )
+
+    said = await candidate.order("check", candidate.id, typed="\n\n\n")
+
+    consumer.kill()
+    await consumer.wait()
+    assert said.exit_code == 0, said.output
+    assert "Kill your consumer (kill -9), then press Enter" in said.output
 
 
 async def test_software_that_never_comes_is_told_so(candidate: Candidate) -> None:
