@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from deploy.errors import DeployError
-from deploy.principals import admit, dismiss, grant, users_of, who_has_rights
+from deploy.principals import admit, dismiss, grant, users_of, who_has_others, who_has_rights
 from deploy.quotas import Quota, limit, limits
 from deploy.secrets import Secrets, client_file, password_file, write_private
 from deploy.setting_files import write_settings
@@ -45,11 +45,12 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What Kafka knows of a partner: which of its own users can sign in, which of all may do something and how much of
-    it, which of its topics are missing. `newest` is the user that its credentials file names, None without a file."""
+    """What Kafka knows of a partner: which of its users can sign in (`own` without the gateway's), which may do
+    something and how much of it, which of its topics are missing. `newest` is the user that its credentials file
+    names, None without a file."""
 
+    users: frozenset[str]
     own: tuple[str, ...]
-    has_gateway: bool
     with_rights: set[str]
     limits: Mapping[str, Quota]
     missing: tuple[str, ...]
@@ -58,7 +59,7 @@ class Standing:
     @property
     def is_known(self) -> bool:
         """Whether it was ever let in, and not removed."""
-        return bool(self.own or self.has_gateway or self.with_rights)
+        return bool(self.users or self.with_rights)
 
     @property
     def is_suspended(self) -> bool:
@@ -99,13 +100,13 @@ class Onboarding:
 
     def standing(self, id_: str) -> Standing:
         """How it is now."""
-        users = users_of(self._admin)
-        own, gateway = own_users(id_), gateway_user(id_)
+        everybody = {*own_users(id_), gateway_user(id_)}
+        users = everybody & users_of(self._admin)
         return Standing(
-            own=tuple(user for user in own if user in users),
-            has_gateway=gateway in users,
-            with_rights=who_has_rights(self._admin) & {*own, gateway},
-            limits={user: quota for user, quota in limits(self._admin).items() if user in (*own, gateway)},
+            users=frozenset(users),
+            own=tuple(user for user in own_users(id_) if user in users),
+            with_rights=who_has_rights(self._admin) & everybody,
+            limits={user: quota for user, quota in limits(self._admin).items() if user in everybody},
             missing=tuple(asyncio.run(missing_topics(self._admin, topics_of_partner(id_)))),
             newest=dotenv_values(self.credentials(id_)).get("KAFKA_SASL_USERNAME"),
         )
@@ -120,8 +121,10 @@ class Onboarding:
         if now.is_suspended:
             raise OnboardingError(f"{id_} is suspended; `wegweiser partner suspend {id_} --end` lets it in again")
         own = now.own or own_users(id_)[:1]
+        if others := who_has_others(self._admin, self._others):
+            changed = {name: self._others[name] for name in sorted(others)}
+            yield Step(f"give {', '.join(changed)} the rights of the table", lambda: grant(self._admin, changed))
         if now.missing:
-            yield Step("let the services use its topics", lambda: grant(self._admin, self._others))
             yield Step(f"make {', '.join(now.missing)}", lambda: self._make_topics(id_))
         if now.newest not in own:
             yield self._telling(id_, own[0])
@@ -169,7 +172,7 @@ class Onboarding:
     def removing(self, id_: str) -> Iterator[Step]:
         """Nobody can sign in for it any more. Its topics stay until they have emptied themselves."""
         now = self.standing(id_)
-        for user in (*now.own, *([gateway_user(id_)] if now.has_gateway else [])):
+        for user in (*own_users(id_), gateway_user(id_)):
             yield from self._shutting_out(user, now)
         for file in (self._of_gateway(id_), self.credentials(id_)):
             if file.exists():
@@ -189,10 +192,12 @@ class Onboarding:
     def _letting_in(self, id_: str, now: Standing, own: Sequence[str]) -> Iterator[Step]:
         gateway = gateway_user(id_)
         yield from self._limiting(now, (gateway, *own))
-        for user, is_known in ((gateway, now.has_gateway), *((user, user in now.own) for user in own)):
-            if user not in now.with_rights:
+        wanted = {user: tuple(rights_of_partner(id_)) for user in (gateway, *own)}
+        lacking = who_has_others(self._admin, wanted)
+        for user in wanted:
+            if user in lacking:
                 yield self._arming(id_, user)
-            if not is_known:
+            if user not in now.users:
                 yield Step(f"let {user} sign in", partial(self._admit, user))
         if not self._of_gateway(id_).exists():
             yield self._telling_gateway(id_)
@@ -200,9 +205,13 @@ class Onboarding:
     def _shutting_out(self, user: str, now: Standing) -> Iterator[Step]:
         if user in now.with_rights:
             yield self._disarming(user)
+        for name in (password_file(user), client_file(user)):
+            if self._secrets.known(name) is not None:
+                yield Step(f"forget {name}", partial(self._secrets.forget, name))
+        if user in now.users:
+            yield Step(f"let {user} sign in no more", lambda: dismiss(self._admin, [user]))
         if user in now.limits:
             yield Step(f"forget the limits of {user}", lambda: limit(self._admin, [user], None))
-        yield Step(f"let {user} sign in no more", partial(self._dismiss, user))
 
     def _arming(self, id_: str, user: str) -> Step:
         return Step(f"give {user} its rights", lambda: grant(self._admin, {user: rights_of_partner(id_)}))
@@ -233,11 +242,6 @@ class Onboarding:
 
     def _admit(self, user: str) -> None:
         admit(self._admin, [self._access_of(user)])
-
-    def _dismiss(self, user: str) -> None:
-        dismiss(self._admin, [user])
-        for name in (password_file(user), client_file(user)):
-            self._secrets.forget(name)
 
     def _renew(self, user: str) -> None:
         for name in (password_file(user), client_file(user)):

@@ -1,9 +1,9 @@
 """Lets users into Kafka and MongoDB with the rights they should have, and no others. All of it may be repeated."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import KafkaException
@@ -72,9 +72,18 @@ def users_of(admin: KafkaAccess) -> set[str]:
 
 def who_has_rights(admin: KafkaAccess) -> set[str]:
     """Every principal that may do anything at all. Raises `KafkaError` where the broker does not answer."""
-    client = AdminClient(librdkafka(admin))
-    [found] = _done({None: client.describe_acls(_bindings_of(None))})
-    return {binding.principal.removeprefix("User:") for binding in found}
+    return {binding.principal.removeprefix("User:") for binding in _everything(admin)}
+
+
+def who_has_others(admin: KafkaAccess, rights: Mapping[str, Iterable[Right]]) -> set[str]:
+    """Which of these principals may something else than that. Raises `KafkaError` where the broker does not answer."""
+    found = _everything(admin)
+    return {
+        principal
+        for principal, wanted in rights.items()
+        if {_binding(principal, right) for right in wanted}
+        != {binding for binding in found if binding.principal == f"User:{principal}"}
+    }
 
 
 def grant(admin: KafkaAccess, rights: Mapping[str, Iterable[Right]]) -> None:
@@ -124,6 +133,12 @@ def _done(asked: Mapping[Any, "Future[Any]"]) -> list[Any]:
         return [future.result(_ANSWER_SECONDS) for future in asked.values()]
     except (KafkaException, TimeoutError) as error:
         raise KafkaConnectionError(str(error)) from None
+
+
+def _everything(admin: KafkaAccess) -> Sequence[AclBinding]:
+    client = AdminClient(librdkafka(admin))
+    [found] = _done({None: client.describe_acls(_bindings_of(None))})
+    return cast("Sequence[AclBinding]", found)
 
 
 def _binding(principal: str, right: Right) -> AclBinding:

@@ -48,6 +48,8 @@ class DoorName(StrEnum):
 
 
 GATEWAY: Final = DoorName.GATEWAY
+OWN_NAMES: Final = (*SERVICES, GATEWAY, "admin", "broker", "operator", "sandbox", "wegweiser")
+"""Of topics, users and clients that are ours: no partner is called so."""
 DOORS: Final = tuple(DoorName)
 
 

@@ -68,7 +68,7 @@ class PartnerProcess(Daemon):
     def environment(self) -> Mapping[str, str]:
         """All it is told."""
         told = {name: value or "" for name, value in dotenv_values(self._credentials).items()}
-        return {**told, "STATE_FILE": str(self._data / "known.sqlite")}
+        return {**told, "GROUP": f"{self.id}.stand-in", "STATE_FILE": str(self._data / "known.sqlite")}
 
     def prepare(self) -> None:
         """Make the place where it remembers what it has dealt with."""

@@ -14,6 +14,7 @@ import typer
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 from dotenv import dotenv_values
+from pydantic import ValidationError
 
 from deploy.embedded.daemon import tied
 from deploy.onboarding import CREDENTIALS
@@ -30,8 +31,10 @@ from wegweiser.scenario import Letter, Point, Trial, letter
 from wegweiser.settings import platform_settings
 
 BURST: Final = 300
-HALF: Final = 100
+HALF: Final = 300
 """Offers before the restart, and as many while nobody reads."""
+_DECLINE: Final = {"BEHAVIOUR": "decline"}
+_STOP_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.05
 _SINGLE: Final = 0
 """What is told one after another goes to one partition, where it keeps its order."""
@@ -52,20 +55,31 @@ class Program:
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, or have it started."""
+    def start(self, how: str = "", **settings: str) -> None:
+        """Start it with these settings, or have it started, and told `how`."""
         if self._command is None:
-            typer.prompt("Start your consumer, then press Enter", default="", show_default=False)
+            typer.prompt(f"Start your consumer{how}, then press Enter", default="", show_default=False)
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # it is what its owner typed
                 tied(shlex.split(self._command)),
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self._environment, **settings},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+
+    def stop(self) -> None:
+        """Gently; what does not end is killed."""
+        if self._command is None:
+            typer.prompt("Stop your consumer, then press Enter", default="", show_default=False)
+        elif self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_SECONDS)
+            self.kill()
 
     def kill(self) -> None:
         """At once, with all that it started."""
@@ -99,14 +113,15 @@ def check(
     seconds: Annotated[int, typer.Option(min=1, help="how long an answer may take")] = 60,
 ) -> None:
     """Try out a partner's consumer in its sandbox: offers, repetitions, withdrawals, a burst, a restart. It is told the
-    topics in QUEUE and REPLIES, beside what stands in the partner's credentials file."""
+    topics in QUEUE and REPLIES and its group in GROUP, beside what stands in the partner's credentials file, and in
+    BEHAVIOUR, where that is `decline`, that it is to accept nothing."""
     settings = platform_settings()
     credentials = settings.var_dir / CREDENTIALS / f"{id_}.env"
     if not credentials.exists():
         stop(f"{credentials} is not there; wegweiser partner add {id_} makes it", code=1)
     queue, replies = sandbox_topics(id_)
     told = {name: value or "" for name, value in dotenv_values(credentials).items()}
-    environment = {**told, "QUEUE": queue.name, "REPLIES": replies.name}
+    environment = {**told, "QUEUE": queue.name, "REPLIES": replies.name, "GROUP": f"{id_}.sandbox"}
     program = Program(command, environment, settings.var_dir / "log" / f"check-{id_}.log")
     trial = Trial(id_)
     typer.echo(f"offers on {queue.name}, answers on {replies.name}")
@@ -127,7 +142,10 @@ def send_test_event(
         known = (each.type for each in BY_TYPE.values() if each.topic == PARTNER_TOPIC)
         stop(f"{type_} is nothing that a partner receives; there are {', '.join(known)}", code=1)
     own = {contract.subject: referral or new_id(), "partner_id": id_}
-    event = contract.event.model_validate({**example(contract.event).model_dump(), **own})
+    try:
+        event = contract.event.model_validate({**example(contract.event).model_dump(), **own})
+    except ValidationError:
+        stop(f"{referral} is no id of a referral, which is a UUID in small letters", code=1)
     queue, _ = sandbox_topics(id_)
     place = ask(_sent(found(Bus), queue.name, letter(event)))
     typer.echo(f"{contract.type} about {contract.subject_of(event)} lies at {place}")
@@ -140,11 +158,12 @@ async def _sent(bus: KafkaAccess, topic: str, told: Letter) -> str:
 
 
 def _told(trial: Trial, tried: Iterable[Point]) -> bool:
-    """Say how each point went; whether all are passed."""
+    """Say how each point went; whether all are passed. What was never heard has no form."""
     passed = True
     for point in Point:
         faults = trial.verdict(point)
-        if point in tried and not faults:
+        is_tried = trial.has_heard if point is Point.FORM else point in tried
+        if is_tried and not faults:
             typer.echo(f"passed  {point.title}")
             continue
         passed = False
@@ -156,7 +175,7 @@ def _told(trial: Trial, tried: Iterable[Point]) -> bool:
 
 async def _conducted(bus: KafkaAccess, trial: Trial, partner_id: str, program: Program, seconds: int) -> list[Point]:
     """Tell the whole scenario; returns the points that were tried."""
-    tried = [Point.FORM]
+    tried: list[Point] = []
     async with _sandbox(bus, trial, partner_id, program, seconds) as sandbox:
         with program.running():
             for point, act in (
@@ -167,6 +186,7 @@ async def _conducted(bus: KafkaAccess, trial: Trial, partner_id: str, program: P
                 (Point.NO_EVENT, sandbox.tell_what_is_no_event),
                 (Point.BURST, sandbox.burst),
                 (Point.RESTART, sandbox.restart),
+                (Point.DECLINED, sandbox.decline),
             ):
                 typer.echo(f"…       {point.title}")
                 tried.append(point)
@@ -209,11 +229,11 @@ class _Sandbox:
         await self._offer(Point.REPEATED)
 
     async def withdraw(self) -> None:
-        """One after it was answered, and one at once."""
+        """One after it was answered, and one at once, which crosses with the answer."""
         answered = await self._offer(Point.WITHDRAWN)
         await self._tell(self._trial.withdrawal(answered))
         at_once, offer = self._trial.offer(Point.WITHDRAWN)
-        await self._tell(offer, self._trial.withdrawal(at_once, at_once=True))
+        await self._tell(offer, self._trial.withdrawal(at_once, at_once=True), self._trial.rejection())
         await self._offer(Point.WITHDRAWN)
 
     async def tell_what_is_newer(self) -> None:
@@ -232,13 +252,19 @@ class _Sandbox:
         await self._answered(Point.BURST)
 
     async def restart(self) -> None:
-        """Killed in the midst of a burst, which goes on meanwhile."""
+        """Killed at the first answers to a burst, which goes on meanwhile."""
         await self._offers(Point.RESTART, HALF)
         await self._until(lambda: len(self._trial.unanswered(Point.RESTART)) < HALF, "none of a burst is answered")
         self._program.kill()
         await self._offers(Point.RESTART, HALF)
         self._program.start()
         await self._answered(Point.RESTART)
+
+    async def decline(self) -> None:
+        """One, by a program that is to accept nothing."""
+        self._program.stop()
+        self._program.start(" so that it declines what it is offered", **_DECLINE)
+        await self._offer(Point.DECLINED)
 
     async def hear_the_rest(self) -> None:
         """Up to the end that the replies have now."""

@@ -8,14 +8,18 @@ import typer
 from aiokafka.errors import KafkaError
 
 from deploy.backends import backends
+from deploy.embedded.kafka import access_of
 from deploy.onboarding import Onboarding, OnboardingError, Step
+from deploy.secrets import Secrets
+from deploy.settings import ADMIN
 from shared.days import local_day
-from wegweiser.addresses import stop
+from shared.kafka_access import KafkaAccess
+from wegweiser.addresses import Bus, found, stop
 from wegweiser.conformance import check, send_test_event
 from wegweiser.partner_id import Id
 from wegweiser.platform import onboarding_of, partners
 from wegweiser.run import readable
-from wegweiser.settings import platform_settings
+from wegweiser.settings import PlatformSettings, platform_settings
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
 
@@ -98,7 +102,19 @@ def _onboarding() -> Onboarding:
     settings = platform_settings()
     if settings.kafka_security_protocol == "PLAINTEXT":
         raise OnboardingError("nobody signs in where KAFKA_SECURITY_PROTOCOL is PLAINTEXT")
-    return onboarding_of(settings, backends(settings))
+    return onboarding_of(settings, _admin(settings))
+
+
+def _admin(settings: PlatformSettings) -> KafkaAccess:
+    """Kafka's administrator, at the address that the platform wrote: a container's port is another each time."""
+    if settings.backend == "external":
+        return backends(settings).kafka
+    return access_of(
+        ADMIN,
+        bootstrap=found(Bus).kafka_bootstrap,
+        protocol=settings.kafka_security_protocol,
+        secrets=Secrets(settings.secrets_folder),
+    )
 
 
 def _take(steps: Iterator[Step], dry_run: bool) -> None:

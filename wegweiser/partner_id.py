@@ -1,21 +1,19 @@
 """The id of a partner on the command line."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from shared.contracts.base import PARTNER_PATTERN
-from shared.topics import SERVICES
+from shared.topics import OWN_NAMES
 from wegweiser.addresses import stop
-
-_RESERVED: Final = (*SERVICES, "admin", "broker", "gateway", "operator", "sandbox", "wegweiser")
 
 
 def _an_id(value: str) -> str:
     if not re.fullmatch(PARTNER_PATTERN, value):
         stop(f"{value} is no id of a partner: 2 to 31 of a-z, 0-9 and -, the first a letter", code=1)
-    if value in _RESERVED:
+    if value in OWN_NAMES:
         stop(f"{value} is a name of our own; the agreement has to call this partner otherwise", code=1)
     return value
 

@@ -12,7 +12,7 @@ from typing import Final
 from aiokafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
-from deploy.backends import Backends, Server, backends
+from deploy.backends import Server, backends
 from deploy.embedded.daemon import Daemon, Home
 from deploy.embedded.issuer import AUDIENCE, CLIENTS, COMMAND_LINE, Issuer, issuer_url
 from deploy.embedded.mail import MailSink
@@ -23,6 +23,7 @@ from deploy.secrets import Secrets
 from deploy.setting_files import write_settings
 from services.routing.agreement_files import load_agreements
 from shared.days import local_day
+from shared.kafka_access import KafkaAccess
 from shared.rights import OPERATOR, Right, rights_of_operator, rights_of_service
 from shared.topics import DOORS, GATEWAY, SERVICES, provision, topics_for
 from wegweiser.activation import activate_all
@@ -72,6 +73,7 @@ class Platform:
         self._partners = [
             PartnerProcess(id_, home, credentials=settings.var_dir / CREDENTIALS / f"{id_}.env")
             for id_ in self._partner_ids
+            if id_ not in settings.own_software
         ]
 
     def environment_of(self, service: str) -> dict[str, str]:
@@ -157,7 +159,7 @@ class Platform:
 
     def _welcome_partners(self) -> None:
         """Let in who was never let in; who was suspended or removed stays so."""
-        onboarding = onboarding_of(self._settings, self.backends)
+        onboarding = onboarding_of(self._settings, self.backends.kafka)
         for id_ in partners(on=local_day(datetime.now(UTC))):
             is_known = onboarding.standing(id_).is_known
             for step in onboarding.renewing(id_) if is_known else onboarding.adding(id_):
@@ -213,10 +215,10 @@ def rights_with(partner_ids: Sequence[str]) -> dict[str, list[Right]]:
     }
 
 
-def onboarding_of(settings: PlatformSettings, backends: Backends) -> Onboarding:
+def onboarding_of(settings: PlatformSettings, admin: KafkaAccess) -> Onboarding:
     """What lets partners in and out of a platform with these settings."""
     return Onboarding(
-        backends.kafka,
+        admin,
         Secrets(settings.secrets_folder),
         settings.var_dir,
         told={"OIDC_ISSUER": issuer_url(settings.issuer_port), "GATEWAY_URL": settings.url_of(GATEWAY)},

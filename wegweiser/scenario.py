@@ -10,10 +10,11 @@ from typing import Any, Final
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
+from services.routing.domain.replies import LEEWAY
 from shared.contracts import BY_TYPE, Event
 from shared.contracts.base import new_id
 from shared.contracts.partners import CapacityReported, ReplyAccepted, ReplyClarificationRequested, ReplyDeclined
-from shared.contracts.routing import ReferralOffered, ReferralWithdrawn
+from shared.contracts.routing import ReferralOffered, ReferralWithdrawn, ReplyRejected
 from shared.envelope import Cause, UnreadableError, headers_of, source_of, unwrap
 from shared.pipeline.outbox import row_of
 from wegweiser.catalogue import example
@@ -33,10 +34,18 @@ class Point(Enum):
     NO_EVENT = ("what is no event stops nothing", "errors")
     BURST = ("every offer of a burst is answered once", "order")
     RESTART = ("killed and started again, it loses nothing and does nothing twice", "restart")
+    DECLINED = ("an offer that is not wanted is declined with a reason", "replies")
 
     def __init__(self, title: str, anchor: str) -> None:
         self.title = title
         self.read_on = f"docs/partners.md#{anchor}"
+
+
+_LEFT_ALONE: Final = {
+    Point.NEWER: "an event whose type it cannot know",
+    Point.NO_EVENT: "what is no event",
+}
+"""What wants no answer at these points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,8 @@ class Trial:
         self._partner_id = partner_id
         self._referrals: dict[str, _Referral] = {}
         self._faults: defaultdict[Point, list[str]] = defaultdict(list)
+        self.has_heard = False
+        """Whether anything was said at all."""
 
     def offer(self, point: Point) -> tuple[str, Letter]:
         """An offer that has to be answered; its referral id comes with it."""
@@ -87,6 +98,11 @@ class Trial:
         told.known = None if at_once else frozenset(heard.id for heard in told.heard)
         withdrawn = {**example(ReferralWithdrawn).model_dump(), **_ids(self._partner_id), "referral_id": referral_id}
         return letter(ReferralWithdrawn.model_validate(withdrawn), sequence=2)
+
+    def rejection(self) -> Letter:
+        """A reply came too late; it is about no referral."""
+        rejected = {**example(ReplyRejected).model_dump(), "partner_id": self._partner_id, "rejection_id": new_id()}
+        return letter(ReplyRejected.model_validate(rejected), sequence=0)
 
     def newer(self) -> list[Letter]:
         """An offer with more in it than is known, to be answered; an unknown type and version, to be left alone."""
@@ -103,18 +119,17 @@ class Trial:
 
     def no_events(self) -> list[Letter]:
         """What nobody should have written."""
-        _, offer = self.offer(Point.NO_EVENT)
-        del self._referrals[(offer.key or b"").decode()]
-        return [
-            Letter(None, b"\xff\xfe", []),
-            Letter(offer.key, None, offer.headers),
-            Letter(offer.key, b"[1, 2]", offer.headers),
-            Letter(offer.key, b'{"referral_id": 7', offer.headers),
-        ]
+        letters = [Letter(None, b"\xff\xfe", [])]
+        for value in (None, b"7", b"null", b"[1, 2]", b"{}", b'{"referral_id": 7}', b'{"referral_id": 7'):
+            referral_id, offer = self.offer(Point.NO_EVENT)
+            self._referrals[referral_id].wants_answer = False
+            letters.append(Letter(offer.key, value, offer.headers))
+        return letters
 
     def hear(self, record: ConsumerRecord) -> None:
         """Take a record of the sandbox's replies in; leftovers of earlier runs count for nothing."""
         place = f"{record.topic}/{record.partition}/{record.offset}"
+        self.has_heard = True
         try:
             id_, subject, event = self._understood(record)
         except (_WrongError, UnreadableError) as error:
@@ -149,6 +164,10 @@ class Trial:
     def _understood(self, record: ConsumerRecord) -> tuple[str, str, Event]:
         """Id, subject and event of a reply, read as routing reads it."""
         envelope = unwrap(record.topic, record.headers, record.value)
+        if envelope.source != (own := f"/partner/{self._partner_id}"):
+            raise _WrongError(f"ce_source {envelope.source} is not {own}")
+        if envelope.time is not None and envelope.time > datetime.now(UTC) + LEEWAY:
+            raise _WrongError(f"ce_time {envelope.time} has not come yet")
         contract = BY_TYPE.get(envelope.type)
         if contract is None or contract.publisher != "partner":
             raise _WrongError(f"ce_type {envelope.type} is none of a partner's")
@@ -185,14 +204,16 @@ def _ids(partner_id: str) -> dict[str, Any]:
 
 def _faults_of(told: _Referral) -> Iterator[str]:
     """What is wrong with all that was said about one referral."""
-    if not told.wants_answer and told.point is Point.NEWER:
-        yield from (f"{heard.place}: answers an event whose type it cannot know" for heard in told.heard[:1])
+    if not told.wants_answer and (why := _LEFT_ALONE.get(told.point)):
+        yield from (f"{heard.place}: answers {why}" for heard in told.heard[:1])
         return
     if told.known is not None:
         for heard in told.heard:
             if heard.id not in told.known:
                 yield f"{heard.place}: {_named(heard.event)} after it was withdrawn"
         return
+    if told.point is Point.DECLINED and told.heard and not isinstance(told.heard[0].event, ReplyDeclined):
+        yield f"{told.heard[0].place}: {_named(told.heard[0].event)} instead of a reply.declined"
     first = {heard.id: heard for heard in reversed(told.heard)}
     if told.heard and not isinstance(told.heard[0].event, _ANSWERS):
         yield f"{told.heard[0].place}: {_named(told.heard[0].event)} answers no offer"

@@ -29,8 +29,8 @@ class WrongSettingsError(DeployError):
 
 
 class PlatformSettings(BackendSettings):
-    """Everything listens on 127.0.0.1. What each user of a partner may have of Kafka is bytes a second and percent of
-    one of the broker's threads."""
+    """Everything listens on 127.0.0.1. For partners with `own_software` no sample is started. What each user of a
+    partner may have of Kafka is bytes a second and percent of one of the broker's threads."""
 
     smtp_port: int = 8125
     issuer_port: int = 8180
@@ -40,6 +40,7 @@ class PlatformSettings(BackendSettings):
     notify_port: int = 8104
     gateway_port: int = 8105
     mail_from: str = "integrationsbuero@example.org"
+    own_software: frozenset[str] = frozenset()
     partner_write_bytes: PositiveInt = 32 * 1024
     partner_read_bytes: PositiveInt = 4 * 1024 * 1024
     partner_request_percent: PositiveInt = 25

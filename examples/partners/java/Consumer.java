@@ -40,6 +40,7 @@ public final class Consumer {
     private final String partner = System.getenv("PARTNER_ID");
     private final String queue = or("QUEUE", "partner." + partner + ".referrals.v1");
     private final String replies = or("REPLIES", "partner." + partner + ".replies.v1");
+    private final String group = or("GROUP", partner + ".sample");
     private final Path stateFile = Path.of(or("STATE_FILE", partner + ".known"));
     private final String answer = or("BEHAVIOUR", "accept").equals("decline") ? "declined" : "accepted";
     private final Set<String> known = new HashSet<>();
@@ -81,14 +82,16 @@ public final class Consumer {
         for (ConsumerRecord<String, String> record : records) {
             String id = header(record, "ce_id");
             JsonNode event = parsed(record.value());
-            if (id == null || event == null || !event.path("referral_id").isTextual()) {
+            boolean offered = OFFERED.equals(header(record, "ce_type"));
+            if (id == null || event == null || !event.isObject() || offered && !event.path("referral_id").isTextual()) {
                 System.out.printf("%s/%d/%d: no event, left%n", record.topic(), record.partition(), record.offset());
             } else if (known.add(id)) {
-                if (OFFERED.equals(header(record, "ce_type"))) {
+                if (offered) {
                     sent.add(producer.send(reply(id, event.get("referral_id").textValue())));
                 }
                 ids.add(id);
-                System.out.printf("%s %s %s%n", partner, header(record, "ce_type"), event.get("referral_id"));
+                JsonNode about = event.has("referral_id") ? event.get("referral_id") : event;
+                System.out.printf("%s %s %s%n", partner, header(record, "ce_type"), about);
             }
         }
         for (Future<?> each : sent) {
@@ -118,9 +121,9 @@ public final class Consumer {
 
     private Map<String, Object> reading() {
         Map<String, Object> options = office();
-        options.put("group.id", partner + ".sample");
+        options.put("group.id", group);
         options.put("enable.auto.commit", false);
-        options.put("auto.offset.reset", "earliest"); // the first start reads what has waited for us
+        options.put("auto.offset.reset", "earliest"); // the first start reads what has waited for us, a late one what is left
         options.put("session.timeout.ms", 10_000);
         return options;
     }

@@ -11,7 +11,7 @@
 //      it goes on where it was.
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { Consumer, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
+import { Consumer, ListOffsetTimestamps, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
 
 class NoEvent extends Error {}
 
@@ -19,6 +19,7 @@ const env = process.env
 const partner = env.PARTNER_ID
 const queue = env.QUEUE ?? `partner.${partner}.referrals.v1`
 const replies = env.REPLIES ?? `partner.${partner}.replies.v1`
+const groupId = env.GROUP ?? `${partner}.sample`
 const stateFile = env.STATE_FILE ?? `${partner}.known`
 const OFFERED = 'de.integrationsbuero.referral.offered.v1'
 const [answer, facts] = env.BEHAVIOUR === 'decline' ? ['declined', { reason: env.REASON ?? 'capacity' }] : ['accepted', {}]
@@ -31,17 +32,35 @@ const office = {
 }
 const known = new Set(existsSync(stateFile) ? readFileSync(stateFile, 'utf8').split('\n') : [])
 const producer = new Producer({ ...office, serializers: stringSerializers, acks: -1, autocreateTopics: false })
-const consumer = new Consumer({ ...office, groupId: `${partner}.sample`, deserializers: stringDeserializers })
+const consumer = new Consumer({ ...office, groupId, deserializers: stringDeserializers })
 
-const events = await consumer.consume({
-  topics: [queue],
-  autocommit: false,
-  mode: 'committed',
-  fallbackMode: 'earliest', // the first start reads what has waited for us
-  sessionTimeout: 10_000
-})
-for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => events.close())
-for await (const message of events) {
+let events
+let stopped = false
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  process.once(signal, () => {
+    stopped = true
+    events?.close()
+  })
+}
+while (!stopped) {
+  events = await consumer.consume({
+    topics: [queue],
+    autocommit: false,
+    mode: 'committed',
+    fallbackMode: 'earliest', // the first start reads what has waited for us
+    sessionTimeout: 10_000
+  })
+  try {
+    for await (const message of events) await takeNoteOf(message)
+  } catch (error) {
+    if (!error.findBy?.('apiId', 'OFFSET_OUT_OF_RANGE')) throw error
+    await leaveLostPositions()
+  }
+}
+await consumer.close()
+await producer.close()
+
+async function takeNoteOf (message) {
   try {
     await dealWith(message)
   } catch (error) {
@@ -50,20 +69,32 @@ for await (const message of events) {
   }
   await message.commit()
 }
-await consumer.close()
-await producer.close()
+
+// We were away for longer than the queue keeps events: go on with the oldest that is left.
+async function leaveLostPositions () {
+  const [first, end] = await Promise.all([ListOffsetTimestamps.EARLIEST, ListOffsetTimestamps.LATEST].map(async timestamp =>
+    (await consumer.listOffsets({ topics: [queue], timestamp })).get(queue)))
+  const committed = (await consumer.listCommittedOffsets({ topics: consumer.assignments })).get(queue)
+  const lost = consumer.assignments.flatMap(({ partitions }) => partitions).filter(partition =>
+    committed[partition] >= 0n && (committed[partition] < first[partition] || committed[partition] > end[partition]))
+  await consumer.commit({
+    offsets: lost.map(partition => ({ topic: queue, partition, offset: first[partition], leaderEpoch: -1 }))
+  })
+  console.log(`${queue}: position lost in partitions ${lost}, going on with what is left`)
+}
 
 // Answer an offer; of everything else only take note. The CloudEvents attributes are headers.
 async function dealWith ({ headers, value }) {
   const id = headers.get('ce_id')
   const type = headers.get('ce_type')
   const event = parsed(value)
-  if (!id || !type || !event?.referral_id) throw new NoEvent('no event of the office')
+  if (!id || !type || typeof event !== 'object' || event === null) throw new NoEvent('no event of the office')
+  if (type === OFFERED && typeof event.referral_id !== 'string') throw new NoEvent('an offer of nothing')
   if (known.has(id)) return
   if (type === OFFERED) await reply(id, { referral_id: event.referral_id, ...facts })
   appendFileSync(stateFile, `${id}\n`)
   known.add(id)
-  console.log(`${headers.get('ce_time')} ${partner} ${type} ${event.referral_id}`)
+  console.log(`${headers.get('ce_time')} ${partner} ${type} ${event.referral_id ?? value}`)
 }
 
 // Returns when the brokers have it. The key, the referral, keeps our replies to it in order.

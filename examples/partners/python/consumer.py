@@ -41,6 +41,7 @@ OFFICE = {
 STATE_FILE = os.environ.get("STATE_FILE", f"{PARTNER}.sqlite")
 QUEUE = os.environ.get("QUEUE", f"partner.{PARTNER}.referrals.v1")
 REPLIES = os.environ.get("REPLIES", f"partner.{PARTNER}.replies.v1")
+GROUP = os.environ.get("GROUP", f"{PARTNER}.sample")
 PREFIX, VERSION = "de.integrationsbuero.", ".v1"
 
 # What we answer to which event. Here a real partner's system would ask its people.
@@ -72,8 +73,8 @@ async def main() -> None:
     consumer = AIOKafkaConsumer(
         QUEUE,
         **OFFICE,
-        group_id=f"{PARTNER}.sample",
-        auto_offset_reset="earliest",  # the first start reads what has waited for us
+        group_id=GROUP,
+        auto_offset_reset="earliest",  # the first start reads what has waited for us, a late one what is left
         enable_auto_commit=False,
     )
     producer = AIOKafkaProducer(**OFFICE, acks="all", enable_idempotence=True)
@@ -105,7 +106,7 @@ async def deal_with(record: ConsumerRecord, producer: AIOKafkaProducer, known: s
     headers = {name: value.decode() for name, value in record.headers}
     id_, type_, event = headers["ce_id"], headers["ce_type"], json.loads(record.value)
     name = type_.removeprefix(PREFIX)
-    said = f"{headers['ce_time']} {PARTNER} {name} {event.get('referral_id', '')}"
+    said = f"{headers['ce_time']} {PARTNER} {name} {event.get('referral_id') or json.dumps(event)}"
     if known.execute("SELECT 1 FROM known WHERE id = ?", (id_,)).fetchone():
         print(said, "- known already, dropped", flush=True)
         return

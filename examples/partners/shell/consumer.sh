@@ -33,37 +33,47 @@ sasl.password=$KAFKA_SASL_PASSWORD
 ${KAFKA_CA:+ssl.ca.location=$KAFKA_CA}
 CONF
 
-# One line for each offer: the event's id, the referral, and our reply as a CloudEvent in structured mode.
-reply='
+# One line for each event: its id, its type, what it is about, and for an offer our reply as a CloudEvent in structured mode.
+line='
   select(.headers != null and .payload != null)
   | ([.headers | recurse(.[2:]; length > 1) | select(length > 1) | {(.[0]): .[1]}] | add) as $ce
-  | select($ce.ce_type == "de.integrationsbuero.referral.offered.v1" and ($ce.ce_id | type) == "string")
-  | (.payload | fromjson? | objects | .referral_id | strings) as $referral
-  | [$ce.ce_id, $referral, ({
-      specversion: "1.0", id: "\($ce.ce_id)-\($answer)", source: "/partner/\($partner)", subject: $referral,
-      type: "de.integrationsbuero.reply.\($answer).v1", time: (now | todate), datacontenttype: "application/json",
-      data: ({referral_id: $referral} + $facts)
-    } | tojson)]
-  | join("\t")'
+  | select(($ce.ce_id | type) == "string" and ($ce.ce_type | type) == "string")
+  | (.payload | fromjson? | objects) as $event
+  | if $ce.ce_type != "de.integrationsbuero.referral.offered.v1" then
+      [$ce.ce_id, $ce.ce_type, $event.referral_id // ($event | tojson), ""]
+    else
+      ($event.referral_id | strings) as $referral
+      | [$ce.ce_id, $ce.ce_type, $referral, ({
+          specversion: "1.0", id: "\($ce.ce_id)-\($answer)", source: "/partner/\($partner)", subject: $referral,
+          type: "de.integrationsbuero.reply.\($answer).v1", time: (now | todate), datacontenttype: "application/json",
+          data: ({referral_id: $referral} + $facts)
+        } | tojson)]
+    end
+  | map(tostring) | join("\t")'
 
 deal_with() { # a partition
   local position="$state/$queue/$1" batch="$state/batch" new="$state/new" from=beginning
   [[ -s $position ]] && from=$(<"$position")
-  "$kcat" -F "$state/office.conf" -C -q -J -e -t "$queue" -p "$1" -o "$from" -c 500 > "$batch"
+  # Where the queue keeps nothing from there any more, it is read from the oldest that is left.
+  office -C -q -J -e -X auto.offset.reset=earliest -t "$queue" -p "$1" -o "$from" -c 500 > "$batch"
   [[ -s $batch ]] || return 0
-  jq -r --arg partner "$PARTNER_ID" --arg answer "$answer" --argjson facts "$facts" "$reply" "$batch" |
+  jq -r --arg partner "$PARTNER_ID" --arg answer "$answer" --argjson facts "$facts" "$line" "$batch" |
     awk -F '\t' -v known="$state/known" 'BEGIN { while ((getline id < known) > 0) seen[id] } !($1 in seen) { seen[$1]; print }' > "$new"
-  if [[ -s $new ]]; then
-    cut -f 2- "$new" | "$kcat" -F "$state/office.conf" -P -t "$replies" -K '\t' -X acks=all \
-      -H content-type=application/cloudevents+json
-    cut -f 1 "$new" >> "$state/known"
-    awk -v partner="$PARTNER_ID" -F '\t' '{ print partner, $2, "answered"; fflush() }' "$new"
+  awk -F '\t' '$4 != "" { print $3 "\t" $4 }' "$new" > "$state/answers"
+  if [[ -s $state/answers ]]; then
+    office -P -t "$replies" -K '\t' -X acks=all -H content-type=application/cloudevents+json < "$state/answers"
   fi
+  cut -f 1 "$new" >> "$state/known"
+  awk -F '\t' -v partner="$PARTNER_ID" '{ print partner, $2, $3; fflush() }' "$new"
   jq -s 'last.offset + 1' "$batch" > "$position.next"
   mv "$position.next" "$position"
 }
 
-partitions=$("$kcat" -F "$state/office.conf" -L -J -t "$queue" | jq '.topics[0].partitions[].partition')
+office() { # with these options
+  "$kcat" -F "$state/office.conf" "$@"
+}
+
+partitions=$(office -L -J -t "$queue" | jq '.topics[0].partitions[].partition')
 while true; do
   for partition in $partitions; do
     deal_with "$partition"

@@ -12,11 +12,12 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StrictBool, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.base import AgreementVersion, Language, PartnerId, PlaceId, RuleId, SheetId
 from shared.contracts.codes import AgeBand, Concern, Municipality, Need, SubTopic, TargetGroup
+from shared.topics import OWN_NAMES
 
 OFFICE: Final = "office"
 """The taker that is no partner: the office's own front desk."""
@@ -33,6 +34,12 @@ def _each_once(values: Any) -> Any:
             if times > 1:
                 raise PydanticCustomError("repeated", "names {value} twice", {"value": str(value)})
     return values
+
+
+def _not_ours(id_: str) -> str:
+    if id_ in OWN_NAMES:
+        raise PydanticCustomError("own_name", "{id} is a name of our own", {"id": id_})
+    return id_
 
 
 Several = Annotated[tuple[T, ...], BeforeValidator(_each_once)]
@@ -105,7 +112,7 @@ class Partner(_Entry):
     be shown of a person, `languages` what it counsels in without an interpreter.
     """
 
-    id: PartnerId
+    id: Annotated[PartnerId, AfterValidator(_not_ours)]
     name: Text
     response_days: Days
     grace_days: Annotated[int, Strict(), Field(ge=0, le=60)] = 2

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,9 @@ from taking_part import takes_no_part, takes_part
 from toy.trial import eventually
 
 from deploy.backends import Backends
+from deploy.embedded.issuer import EmbeddedIssuer, RefusedError
 from deploy.onboarding import Onboarding, OnboardingError, Step
-from deploy.principals import librdkafka
+from deploy.principals import grant, librdkafka
 from deploy.quotas import Quota, limits
 from deploy.secrets import Secrets
 from shared.kafka_access import KafkaAccess
@@ -28,7 +30,12 @@ from shared.rights import Kind, Operation, Right
 from shared.topics import partner_topics, topics_of_partner
 
 QUOTA = Quota(64 * 1024, 1024 * 1024, 25)
+
 Change = Callable[[str], Iterator[Step]]
+
+
+def basic(client: str, secret: str) -> str:
+    return "Basic " + b64encode(f"{client}:{secret}".encode()).decode()
 
 
 class Office:
@@ -63,6 +70,15 @@ class Office:
             return False
 
         return await asyncio.to_thread(some)
+
+    def gives_token(self, client: str, secret: str | None) -> bool:
+        """Whether the issuer still takes somebody for this client."""
+        issuer = EmbeddedIssuer("http://127.0.0.1:8180", self.secrets)
+        try:
+            issuer.token(basic(client, secret or ""), {"grant_type": "client_credentials"})
+        except RefusedError:
+            return False
+        return True
 
     def handed_over(self) -> KafkaAccess:
         """What the partner's credentials file says now."""
@@ -99,7 +115,8 @@ async def test_a_partner_that_was_let_in_takes_part_with_what_it_was_handed(offi
     assert await office.change(office.onboarding.adding) == []
     file = office.onboarding.credentials(office.id)
     told = dotenv_values(file)
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for each in (file, office.folder / "gateway" / f"{office.id}.env"):
+        assert stat.S_IMODE(each.stat().st_mode) == 0o600
     assert (told["PARTNER_ID"], told["OIDC_CLIENT_ID"]) == (office.id, f"partner-{office.id}-1")
     assert Path(told["KAFKA_CA"] or "").parent == file.parent.absolute()
 
@@ -125,8 +142,13 @@ async def test_after_a_rotation_both_passwords_count_and_after_its_end_the_new_o
     with pytest.raises(OnboardingError, match="--finish"):
         await office.change(office.onboarding.rotating)
 
+    old_client, new_client = (f"partner-{office.id}-{which}" for which in (1, 2))
+    old_secret, new_secret = (office.secrets.known(f"client-{client}") for client in (old_client, new_client))
+    assert office.gives_token(old_client, old_secret)
     await office.change(office.onboarding.finishing)
 
+    assert not office.gives_token(old_client, old_secret)
+    assert office.gives_token(new_client, new_secret)
     assert await takes_part(new, office.id)
     await eventually(partial(takes_no_part, old, office.id))
     assert await office.change(office.onboarding.finishing) == []
@@ -196,6 +218,41 @@ async def test_of_a_removed_partner_nothing_is_left_but_its_topics(office: Offic
     assert [path.name for path in office.folder.rglob("*") if path.is_file()] == ["ca.pem"]
     assert await takes_part(backends.kafka, office.id)
     assert await office.change(office.onboarding.removing) == []
+
+
+async def test_after_a_rotation_that_was_broken_off_a_removal_leaves_nothing_either(
+    office: Office, backends: Backends
+) -> None:
+    after = 1
+    await office.change(office.onboarding.adding)
+    while await office.broken_off(office.onboarding.rotating, after):
+        await office.change(office.onboarding.removing)
+
+        users = [f"partner-{office.id}-{which}" for which in ("1", "2", "gateway")]
+        assert await asyncio.to_thread(limits_of, backends, users) == {}
+        assert not (await asyncio.to_thread(office.onboarding.standing, office.id)).is_known
+        assert [path.name for path in office.folder.rglob("*") if path.is_file()] == ["ca.pem"]
+        await office.change(office.onboarding.adding)
+        after += 1
+    assert after > 3
+
+
+async def test_a_right_that_was_lost_comes_back_and_one_too_many_goes(office: Office, backends: Backends) -> None:
+    await office.change(office.onboarding.adding)
+    user, service = f"partner-{office.id}-1", f"service-{office.id}"
+    queue, replies = partner_topics(office.id)
+    strange = {
+        user: [Right(Kind.TOPIC, queue.name, Operation.READ), Right(Kind.TOPIC, queue.name, Operation.WRITE)],
+        service: [Right(Kind.TOPIC, replies.name, Operation.READ)],
+    }
+    await asyncio.to_thread(grant, backends.kafka, strange)
+
+    assert await office.change(office.onboarding.adding) == [
+        f"give {service} the rights of the table",
+        f"give {user} its rights",
+    ]
+    assert await office.change(office.onboarding.adding) == []
+    assert await takes_part(office.handed_over(), office.id)
 
 
 async def test_every_user_of_a_partner_has_its_limits_which_follow_the_settings(

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from deploy.backends import Backends
 from deploy.onboarding import Step
+from deploy.secrets import Secrets, password_file
+from deploy.settings import ADMIN
 from shared.kafka_access import KafkaAccess
 from shared.topics import topics_for
 from wegweiser.addresses import Bus
@@ -29,7 +31,7 @@ class Office:
 
     def __init__(self, backends: Backends, folder: Path) -> None:
         self._settings = PlatformSettings(var_dir=folder)
-        self.onboarding = onboarding_of(self._settings, backends)
+        self.onboarding = onboarding_of(self._settings, backends.kafka)
 
     async def start(self) -> None:
         await Platform(self._settings, print)._provision()
@@ -55,9 +57,14 @@ class Office:
 async def office(backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     if not (backends.broker and backends.database):
         pytest.skip("BACKEND=external: users and rights are not ours")
-    for module in ("platform", "partner"):
-        monkeypatch.setattr(f"wegweiser.{module}.backends", lambda _: backends)
-    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    monkeypatch.setattr("wegweiser.platform.backends", lambda _: backends)
+    for name, value in {**backends.kafka.environment, "VAR_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    secrets, known = Secrets(tmp_path / "secrets"), backends.kafka
+    assert known.kafka_sasl_password is not None
+    assert known.kafka_ca is not None
+    secrets.keep(password_file(ADMIN), known.kafka_sasl_password.get_secret_value())
+    secrets.keep(secrets.authority.name, known.kafka_ca.read_text())
     made = Office(backends, tmp_path)
     await made.remove_everybody()  # others may have let in somebody of the same name
     await made.start()

@@ -24,6 +24,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing runs and nothing was made."""
     monkeypatch.setenv("VAR_DIR", str(tmp_path / "var"))
     monkeypatch.setenv("BACKEND", "embedded")
+    monkeypatch.delenv("KAFKA_BOOTSTRAP", raising=False)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -38,6 +40,14 @@ def test_what_is_no_id_is_named(command: str, id_: str) -> None:
 @pytest.mark.parametrize("id_", [*SERVICES, "gateway", "operator", "admin", "broker"])
 def test_a_name_of_our_own_is_no_partner_s(id_: str) -> None:
     assert refused("add", id_) == f"{id_} is a name of our own; the agreement has to call this partner otherwise"
+
+
+def test_where_nothing_was_started_nothing_is_made(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["partner", "add", "awo", "--dry-run"])
+
+    assert result.exit_code == 2
+    assert result.output.startswith("unknown: KAFKA_BOOTSTRAP")
+    assert not (tmp_path / "var").exists()
 
 
 def test_only_who_is_in_the_agreement_is_let_in() -> None:

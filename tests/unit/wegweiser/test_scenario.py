@@ -15,14 +15,22 @@ GUIDE = Path(__file__).parents[3] / "docs" / "partners.md"
 
 
 def a_reply(
-    referral_id: str, what: str = "reply.accepted", *, id_: str | None = None, key: str | None = None, **said: Any
+    referral_id: str,
+    what: str = "reply.accepted",
+    *,
+    id_: str | None = None,
+    key: str | None = None,
+    source: str = "/partner/awo",
+    time: str = "2026-11-02T09:00:00+01:00",
+    **said: Any,
 ) -> ConsumerRecord:
     """As it is read from the sandbox's replies."""
     headers = {
         "ce_specversion": "1.0",
         "ce_id": id_ or new_id(),
-        "ce_source": "/partner/awo",
+        "ce_source": source,
         "ce_type": f"{PREFIX}{what}.v1",
+        "ce_time": time,
     }
     return a_record(
         (key or referral_id).encode(),
@@ -85,6 +93,28 @@ def test_of_what_is_newer_only_the_offer_wants_an_answer(trial: Trial) -> None:
     offer, *_ = trial.newer()
 
     assert trial.unanswered(Point.NEWER) == [referral_of(offer)]
+
+
+def test_an_answer_to_what_is_no_event_is_named(trial: Trial) -> None:
+    *_, broken = trial.no_events()
+    trial.hear(a_reply(referral_of(broken)))
+
+    [fault] = trial.verdict(Point.NO_EVENT)
+    assert "answers what is no event" in fault
+
+
+def test_every_letter_that_is_no_event_has_an_id_of_its_own(trial: Trial) -> None:
+    ids = [dict(letter.headers)["ce_id"] for letter in trial.no_events() if letter.headers]
+
+    assert len(set(ids)) == len(ids) > 5
+
+
+def test_who_is_to_decline_and_accepts_is_named(trial: Trial) -> None:
+    referral_id, _ = trial.offer(Point.DECLINED)
+    trial.hear(a_reply(referral_id))
+
+    [fault] = trial.verdict(Point.DECLINED)
+    assert "reply.accepted.v1 instead of a reply.declined" in fault
 
 
 def test_silence_is_named(trial: Trial) -> None:
@@ -151,6 +181,8 @@ def test_an_answer_to_an_unknown_version_is_named(trial: Trial) -> None:
         (a_reply(new_id(), "reply.declined"), "does not fit its contract in: reason"),
         (a_reply(new_id(), "reply.declined", reason="no time"), "does not fit its contract in: reason"),
         (a_reply(new_id(), key="awo"), "the key is not"),
+        (a_reply(new_id(), source="/partner/vhs"), "ce_source /partner/vhs is not /partner/awo"),
+        (a_reply(new_id(), time="2999-01-01T00:00:00Z"), "2999-01-01 00:00:00+00:00 has not come yet"),
         (
             a_reply("vhs", "capacity.reported", partner_id="vhs", code="debt", status="none"),
             "the capacity of vhs, which is another partner",
