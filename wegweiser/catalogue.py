@@ -69,7 +69,10 @@ _OF: Final[Mapping[type[Event], Mapping[str, Any]]] = {
 
 def catalogue() -> str:
     """All of it, in Markdown."""
-    parts = [_HEAD, f"## What you receive\n\nOn `{_named(QUEUE)}`, under the referral id.\n"]
+    parts = [
+        _HEAD,
+        f"## What you receive\n\nOn `{_named(QUEUE)}`, under the referral id, or `reply.rejected` under its own.\n",
+    ]
     parts += map(_entry, _on(QUEUE))
     parts.append(
         f"## What you send\n\nOn `{_named(REPLIES)}`, under the referral id; your capacity under your own id.\n"

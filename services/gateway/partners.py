@@ -85,15 +85,16 @@ class Partners:
 
     async def _forget(self, id_: str) -> None:
         if self._known.pop(id_, None) is not None:
-            await _ended(self._attending.pop(id_))
+            await _ended(self._attending[id_])
+            del self._attending[id_]
             log.info("partner_shut_out", partner=id_)
 
 
 async def _ended(task: "asyncio.Task[None] | None") -> None:
     if task is not None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        if not task.cancelling():  # a second time would break into its farewell
+            task.cancel()
+        await asyncio.wait([task])  # to await it would take an end of our own for the task's
 
 
 def _marks_in(folder: Path) -> Mapping[str, tuple[int, int]]:

@@ -18,6 +18,8 @@ from lifecycle.model import Model
 from lifecycle.table import OPEN, SETTLED
 from lifecycle.terms import PARTNERS, midnight_after
 from lifecycle.worlds import A_MOMENT, Step, World, changes
+from services.gateway.domain.events import QueueEvent
+from services.gateway.domain.referrals import KnownReferral, after
 from services.routing.clockwork import ticking
 from services.routing.domain.assigning import assigned, stands_against
 from services.routing.domain.case import RoutedCase
@@ -25,7 +27,7 @@ from services.routing.domain.lifecycle import Transition
 from services.routing.domain.placing import conclude
 from services.routing.handlers import reactions
 from services.routing.repository import Due
-from shared.contracts import Event
+from shared.contracts import BY_EVENT, Event
 from shared.contracts.base import derived_id
 from shared.contracts.codes import (
     Actor,
@@ -59,6 +61,8 @@ class Life(RuleBasedStateMachine):
         self.steps = 0
         self.last: Step | None = None
         self.case_id = ""
+        self.told = 0
+        self.read: dict[str, KnownReferral] = {}
 
     def a_world(self) -> World:
         raise NotImplementedError
@@ -322,6 +326,19 @@ class Life(RuleBasedStateMachine):
         for event in decision.events:
             if isinstance(event, PartnerEvent):
                 self.is_the_partners_own(case, event)
+                self.is_read(event)
+
+    def is_read(self, event: PartnerEvent) -> None:
+        """By its partner, twice, as the gateway does it."""
+        self.told += 1
+        attributes = {"type": BY_EVENT[type(event)].type, "subject": event.referral_id, "sequence": str(self.told)}
+        told = QueueEvent(
+            0, self.told, {**attributes, "time": self.world.now.isoformat()}, event.model_dump(mode="json")
+        )
+        for _ in range(2):
+            known = after(self.read.get(event.referral_id), told, event.partner_id)
+            assert known is not None
+            self.read[event.referral_id] = known
 
     @staticmethod
     def is_the_partners_own(case: RoutedCase, event: PartnerEvent) -> None:
@@ -340,6 +357,20 @@ class Life(RuleBasedStateMachine):
             _seen(card) for card in self.model.cards.values()
         ]
         assert len({referral.id for referral in case.referrals}) == len(case.referrals)
+
+    @invariant()
+    def who_reads_its_queue_knows_how_its_referrals_stand(self) -> None:
+        for referral in self.world.case(self.case_id).referrals:
+            if referral.partner_id is None:
+                assert referral.id not in self.read
+                continue
+            read = self.read[referral.id]
+            assert (read.partner_id, read.state) == (referral.partner_id, referral.state)
+            if read.is_open:
+                assert read.offer is not None
+                assert {concern["concern_id"] for concern in read.offer["concerns"]} == set(referral.concerns)
+                booked = referral.booking.appointment_id if referral.booking else None
+                assert (read.appointment or {}).get("appointment_id") == booked
 
     @invariant()
     def each_concern_is_settled_or_in_one_pair_of_hands(self) -> None:

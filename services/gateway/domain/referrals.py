@@ -31,6 +31,8 @@ _STATES: Final[Mapping[str, ReferralState]] = {
     "referral.cancelled": _S.CANCELLED,
 }
 """The state after an event; others change none, but for a question's end, which brings back the state before it."""
+_APPOINTMENTS: Final = frozenset({"referral.scheduled", "referral.rescheduled", "referral.unscheduled"})
+_AWAIT_ONE: Final = frozenset({_S.ACCEPTED, _S.SCHEDULED})
 _QUESTION: Final = "clarification.requested"
 _QUESTION_ENDS: Final = frozenset({"clarification.answered", "clarification.expired"})
 OPEN: Final = frozenset({_S.OFFERED, _S.ACCEPTED, _S.WAITING, _S.SCHEDULED, _S.IN_SERVICE, _S.ON_HOLD})
@@ -68,12 +70,24 @@ def after(known: KnownReferral | None, event: QueueEvent, partner_id: str) -> Kn
         if name not in _STATES:
             return None
         known = KnownReferral(id=event.subject, partner_id=partner_id, sequence=0, state=_STATES[name], since=since)
-    state = known.before or known.state if name in _QUESTION_ENDS else _STATES.get(name, known.state)
-    changes: dict[str, Any] = {"sequence": event.sequence, "state": state}
+    state = _moved(known.state, name)
+    if name in _QUESTION_ENDS:
+        state = known.before or known.state
+    changes: dict[str, Any] = {"sequence": event.sequence, "state": state, "before": None}
     if state != known.state:
         changes["since"] = since
-    changes["before"] = known.state if name == _QUESTION else known.before if state == _S.WAITING else None
+    if name == _QUESTION:
+        changes["before"] = known.state
+    elif state is _S.WAITING and known.before is not None:
+        changes["before"] = _moved(known.before, name)
     return known.model_copy(update=changes | _content(known, name, event.data, state))
+
+
+def _moved(state: ReferralState, name: str) -> ReferralState:
+    """An appointment moves who waits for it. Who is served or asked already keeps it as a date."""
+    if name in _APPOINTMENTS:
+        return _STATES[name] if state in _AWAIT_ONE else state
+    return _STATES.get(name, state)
 
 
 def _content(known: KnownReferral, name: str, said: Mapping[str, Any], state: ReferralState) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 from confluent_kafka import Producer
 from dotenv import dotenv_values
 from taking_part import takes_no_part, takes_part
@@ -288,6 +288,16 @@ async def test_who_writes_more_than_its_quota_is_slowed_down_and_nothing_of_it_i
     await eventually(slowed_down)
     assert slowed[0].throttle_time > 0
     assert not any(told)
+
+
+async def test_a_reply_of_two_megabytes_is_refused_by_kafka(office: Office) -> None:
+    await office.change(office.onboarding.adding)
+    _, replies = partner_topics(office.id)
+
+    async with AIOKafkaProducer(**office.handed_over().options, max_request_size=4_000_000) as producer:
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_and_wait(replies.name, os.urandom(2_000_000))
+        await producer.send_and_wait(replies.name, b"{}")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from dotenv import dotenv_values
 from taking_part import takes_no_part, takes_part
 from toy.trial import eventually
 from typer.testing import CliRunner
@@ -18,7 +19,6 @@ from deploy.secrets import Secrets, password_file
 from deploy.settings import ADMIN
 from shared.kafka_access import KafkaAccess
 from shared.topics import topics_for
-from wegweiser.addresses import Bus
 from wegweiser.cli import app
 from wegweiser.platform import Platform, onboarding_of, partners
 from wegweiser.settings import PlatformSettings
@@ -50,7 +50,8 @@ class Office:
         return said.output.splitlines()
 
     def handed_over(self, id_: str) -> KafkaAccess:
-        return Bus(_env_file=self.onboarding.credentials(id_))
+        told = dotenv_values(self.onboarding.credentials(id_))
+        return KafkaAccess.model_validate({name.lower(): value for name, value in told.items() if name[0] == "K"})
 
 
 @pytest.fixture

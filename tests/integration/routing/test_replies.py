@@ -339,3 +339,21 @@ async def test_a_reply_that_comes_twice_under_its_id_takes_effect_once_and_is_no
 async def rejections(live: Routed) -> int:
     said = said_by(await live.records(*map(queue_of, PARTNERS))).values()
     return sum(type_ == "reply.rejected" for type_, _ in said)
+
+
+async def test_ten_thousand_bad_replies_are_answered_once_each_and_hold_up_nobody(live: Routed) -> None:
+    """Half of them cannot even be read; another partner's good reply takes effect meanwhile, and so does the last."""
+    of_alpha, of_beta = await one_referral(live, ONLY_ALPHA), await one_referral(live, BETA_HANDS_ON)
+    bad = [a_letter("partner", ReplyAccepted(referral_id=new_id()), "alpha") for _ in range(5_000)]
+    bad += [replace(letter, value=b"{") for letter in bad]
+    places = await live.write(*bad)
+
+    await live.write(a_letter("partner", ReplyAccepted(referral_id=of_beta), "beta"))
+    await live.write(a_letter("partner", ReplyAccepted(referral_id=of_alpha), "alpha"))
+    await eventually(live.at_rest, what="rest", seconds=120)
+
+    assert (await now(live, of_beta)).state is S.ACCEPTED
+    assert (await now(live, of_alpha)).state is S.ACCEPTED
+    told = said_by(await live.records(queue_of("alpha"))).values()
+    rejected = [(data["partition"], data["offset"]) for type_, data in told if type_ == "reply.rejected"]
+    assert sorted(rejected) == sorted((place.partition, place.offset) for place in places)

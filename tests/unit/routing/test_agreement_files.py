@@ -147,6 +147,7 @@ def test_since_july_the_vhs_advises_in_its_own_rooms_only() -> None:
         (VALID.replace('basis = "source"', 'basis = "source"\nnotice = [30, 90, 30]', 1), "notice: names 30 twice"),
         (VALID.replace('"job_search"', '"debt", "debt"'), "2017-01-09.toml: rules[0].fields: names debt twice"),
         (VALID.replace('["18-26"]', '["65+", "18-26", "65+"]'), "2017-01-09.toml: rules[0].ages: names 65+ twice"),
+        (VALID.replace('"awo"', '"gateway"'), "2017-01-09.toml: partners[0].id: gateway is a name of our own"),
         (VALID.replace('["awo"]', '["awo", "awo"]'), "2017-01-09.toml: rules[0].takers: names awo twice"),
         (VALID + 'hand_on_to = ["vhs", "vhs"]', "2017-01-09.toml: rules[0].hand_on_to: names vhs twice"),
         (VALID + 'towns = ["Kriftel", "Kriftel"]', "2017-01-09.toml: rules[0].towns: names Kriftel twice"),
