@@ -346,7 +346,7 @@ async def test_ten_thousand_bad_replies_are_answered_once_each_and_hold_up_nobod
     of_alpha, of_beta = await one_referral(live, ONLY_ALPHA), await one_referral(live, BETA_HANDS_ON)
     bad = [a_letter("partner", ReplyAccepted(referral_id=new_id()), "alpha") for _ in range(5_000)]
     bad += [replace(letter, value=b"{") for letter in bad]
-    places = await live.write(*bad)
+    places = {(place.partition, place.offset) for place in await live.write(*bad)}
 
     await live.write(a_letter("partner", ReplyAccepted(referral_id=of_beta), "beta"))
     await live.write(a_letter("partner", ReplyAccepted(referral_id=of_alpha), "alpha"))
@@ -356,4 +356,4 @@ async def test_ten_thousand_bad_replies_are_answered_once_each_and_hold_up_nobod
     assert (await now(live, of_alpha)).state is S.ACCEPTED
     told = said_by(await live.records(queue_of("alpha"))).values()
     rejected = [(data["partition"], data["offset"]) for type_, data in told if type_ == "reply.rejected"]
-    assert sorted(rejected) == sorted((place.partition, place.offset) for place in places)
+    assert sorted(place for place in rejected if place in places) == sorted(places)
