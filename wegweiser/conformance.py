@@ -98,13 +98,13 @@ class Program:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """It runs meanwhile; what was started is killed in the end."""
+        """It runs meanwhile; what was started is stopped in the end."""
         self.start()
         try:
             yield
         finally:
             if self._command is not None:
-                self.kill()
+                self.stop()
 
 
 def check(

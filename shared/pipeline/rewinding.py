@@ -22,6 +22,7 @@ from shared.pipeline.engine import Engine, Plan, utc_now
 from shared.pipeline.outbox import OUTBOX, Row, journal_entry, row_told
 from shared.pipeline.reading import Reader, Subscription
 from shared.pipeline.set_aside import record_id
+from shared.topics import is_from_outside
 
 LooseEnds = Callable[[Any], AsyncIterator[Command[S]]]
 """Given a service's repository, ends what was under way and may have happened without being told."""
@@ -178,10 +179,12 @@ class Rewinding(Generic[S]):
         commands = [(record, command) for record in records if (command := reader.command(record)) is not None]
         aside = {record.offset: record_id(record.topic, record.partition, record.offset) for record, _ in commands}
         places = await self._places([*aside.values(), *(command.cause.id for _, command in commands)])
+        followed = await self._told_before(records)
         steps: list[Step[S]] = []
         for record, command in commands:
             led_to, set_aside = places.get(command.cause.id), places.get(aside[record.offset])
-            steps.append(_step(record, command, led_to, set_aside, latest))
+            earliest = max((latest, 0), followed.get(record.offset, (latest, 0)))
+            steps.append(_step(record, command, led_to, set_aside, earliest))
             latest = steps[-1].at[0]
         return steps
 
@@ -196,6 +199,20 @@ class Rewinding(Generic[S]):
                 place = (row["time"], row["sequence"])
                 places[row["causation_id"]] = min(place, places.get(row["causation_id"], place))
         return places
+
+    async def _told_before(self, records: Sequence[ConsumerRecord]) -> dict[int, tuple[datetime, int]]:
+        """By offset, the place just behind the event of ours that a record of another service follows from: it was
+        decided after that, whatever the broker's clock says."""
+        causes = {
+            record.offset: cause.decode(errors="replace")
+            for record in records
+            if not is_from_outside(record.topic) and (cause := dict(record.headers).get("ce_causationid"))
+        }
+        query = {"_id": {"$in": list(set(causes.values()))}}
+        async with translated():
+            rows = self._outbox.find(query, {"time": 1, "sequence": 1})
+            told = {row["_id"]: (row["time"], row["sequence"] + 1) async for row in rows}
+        return {offset: told[cause] for offset, cause in causes.items() if cause in told}
 
     async def run(self, steps: Sequence[Step[S]]) -> int:
         """Let a batch take effect, in this order; returns how many did. Raises `UnavailableError`."""
@@ -255,15 +272,16 @@ def _step(
     command: Command[S],
     led_to: tuple[datetime, int] | None,
     aside: tuple[datetime, int] | None,
-    latest: datetime,
+    earliest: tuple[datetime, int],
 ) -> Step[S]:
-    """A record nothing is known to have followed from comes where it was written, but behind those before it.
+    """A record nothing is known to have followed from comes where it was written, but behind those before it and
+    behind what it follows from.
 
     One that was set aside and replayed later comes where it was set aside, or it would hold up its partition.
     """
     written = datetime.fromtimestamp(record.timestamp / 1000, UTC)
     told = [place for place in (led_to, aside) if place]
-    at = min(told, default=(max(written, latest), 0))
+    at = min(told, default=max((written, 0), earliest))
     moment = led_to[0] if led_to else at[0]
     again = replace(command, decide=lambda state, _now: command.decide(state, moment))
     return Step(at, again, record.offset, _size(record), told=bool(told))

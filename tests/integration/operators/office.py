@@ -39,7 +39,7 @@ from shared.contracts.partners import ReplyAccepted, ReplyDeclined
 from shared.pipeline.engine import utc_now
 from shared.service import Service
 from shared.topics import provision, topics_for
-from wegweiser.lag import positions_of
+from wegweiser.lag import Position, positions_of
 from wegweiser.platform import partners
 from wegweiser.settings import AGREEMENTS
 
@@ -124,14 +124,21 @@ class Office:
         self._mute.add(name)
 
     async def is_quiet(self) -> bool:
-        """Everything is read and told, except by whom is mute, and no message waits, unless for persons."""
-        if sum(at.lag for at in await positions_of(self.kafka) if at.group in _GROUPS):
+        """Everything is read and told, except by whom is mute, and no message waits, unless for persons; and nothing
+        was written while this was found out."""
+        before = await self._positions()
+        if sum(at.lag for at in before):
             return False
         telling = SERVICES.keys() - self._mute
         unsent = [await self.client[name]["outbox"].count_documents({"unsent": True}) for name in telling]
         waiting = await self.client["notify"]["cases"].count_documents({"next_at": {"$exists": True}})
         due = await self.client["routing"]["cases"].count_documents({"next_due": {"$lte": self.now()}})
-        return not any(unsent) and not due and (self.mailboxes.away or not waiting)
+        if any(unsent) or due or (waiting and not self.mailboxes.away):
+            return False
+        return await self._positions() == before
+
+    async def _positions(self) -> set[Position]:
+        return {at for at in await positions_of(self.kafka) if at.group in _GROUPS}
 
     # what happens to cases
 
@@ -157,14 +164,17 @@ class Office:
         await self._tell("partner", event, referral["partner_id"])
 
     async def something_happens(self) -> None:
-        """To a random case."""
+        """To a random case. What the sender changes overtakes no appointment: one that comes too late leaves no trace on
+        the bus, so a rewind cannot know that it did (ADR 8)."""
         offers = await self.offers()
         match self._chance.randrange(9):
             case 0 if self._cases:
+                await self._quiet()
                 case_id = self._chance.choice(sorted(self._cases))
                 del self._cases[case_id]
                 await self._tell("intake", CaseWithdrawn(case_id=case_id, reason=WithdrawalReason.BY_PERSON))
             case 1 if self._cases:
+                await self._quiet()
                 await self._amend(self._chance.choice(sorted(self._cases)))
             case 2 | 3:
                 await self.open_case()
@@ -185,7 +195,10 @@ class Office:
         for _ in range(steps):
             await self.something_happens()
             if self._chance.random() < 0.3:
-                await eventually(self.is_quiet, what="quiet", seconds=60, every=0.1)
+                await self._quiet()
+        await self._quiet()
+
+    async def _quiet(self) -> None:
         await eventually(self.is_quiet, what="quiet", seconds=60, every=0.1)
 
     async def _tell(self, writer: str, event: Event, partner_id: str = "") -> None:
