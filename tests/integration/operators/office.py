@@ -164,8 +164,8 @@ class Office:
         await self._tell("partner", event, referral["partner_id"])
 
     async def something_happens(self) -> None:
-        """To a random case. What the sender changes overtakes no appointment: one that comes too late leaves no trace on
-        the bus, so a rewind cannot know that it did (ADR 8)."""
+        """To a random case. What the sender changes overtakes no appointment: one that comes too late leaves no trace
+        on the bus, so a rewind cannot know that it did (ADR 8)."""
         offers = await self.offers()
         match self._chance.randrange(9):
             case 0 if self._cases:
