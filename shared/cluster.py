@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
 from shared.kafka_access import KafkaAccess
+from shared.kafka_consumer import Consumer
 
 _STATES_WITHOUT_MEMBERS = ("Empty", "Dead")
 
@@ -15,7 +15,7 @@ _STATES_WITHOUT_MEMBERS = ("Empty", "Dead")
 class Cluster:
     """A connection that asks about groups without being a member of any."""
 
-    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, admin: AIOKafkaAdminClient, consumer: Consumer) -> None:
         self._admin = admin
         self._consumer = consumer
 
@@ -72,7 +72,7 @@ async def cluster(access: KafkaAccess) -> AsyncIterator[Cluster]:
     """Connect; raises `KafkaError` where nobody answers."""
     admin = AIOKafkaAdminClient(**access.options)
     # Asked about offsets, the client learns of one topic at a time and waits so long before the next.
-    consumer = AIOKafkaConsumer(**access.options, retry_backoff_ms=10)
+    consumer = Consumer(**access.options, retry_backoff_ms=10)
     try:
         await admin.start()
         await consumer.start()

@@ -60,6 +60,8 @@ class BareService:
         self._migrations = migrations
         self._workers: list[Worker] = []
         self._started = False
+        self.is_ending = False
+        """Whether it was told to end: requests that wait for something are to be answered."""
 
     def employ(self, worker: Worker) -> None:
         """Let a worker run as long as the service does."""

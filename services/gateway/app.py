@@ -10,7 +10,7 @@ from services.gateway.api.referrals import referrals_router
 from services.gateway.api.replies import replies_router
 from services.gateway.api.status import status_router
 from services.gateway.api.webhooks import webhooks_router
-from services.gateway.partners import LOOK_SECONDS, Partner, Partners
+from services.gateway.partners import Partner, Partners
 from services.gateway.queues import Follower, Readers
 from services.gateway.repository import MIGRATIONS, Knowledge
 from services.gateway.settings import GatewaySettings
@@ -33,20 +33,13 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     follower = Follower(knowledge, takers=(senders.take,))
 
     async def attend(partner: Partner) -> None:
-        tasks = [
-            asyncio.create_task(follower.follow(partner)),
-            asyncio.create_task(senders.attend(partner.id)),
-        ]
+        writers.open(partner)
         try:
-            while True:
-                await asyncio.sleep(LOOK_SECONDS)
-                await readers.tidy(partner)
+            async with asyncio.TaskGroup() as tasks:
+                for work in (follower.follow(partner), senders.attend(partner.id), readers.keep_tidy(partner)):
+                    tasks.create_task(work)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await readers.tidy(partner, all_=True)
-            await writers.tidy(partner)
+            await writers.close(partner)
 
     partners = Partners(settings.partners_folder, attend)
     service.employ(partners)

@@ -12,17 +12,20 @@ from contextlib import suppress
 from typing import Any, Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import ConsumerRebalanceListener
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.kafka_access import KafkaAccess
-from shared.metrics import BACK_OFFS, BATCH_RECORDS, BATCH_SECONDS, HOP_SECONDS, LAG
+from shared.kafka_consumer import Consumer
+from shared.metrics import BACK_OFFS, BATCH_RECORDS, BATCH_SECONDS, HOP_SECONDS, LAG, SLOWED_DOWN
 from shared.mongo import StoreError
+from shared.pace import Pace
 from shared.pipeline.outbox import RETRY_MS, until_reachable
 from shared.pipeline.set_aside import size_of
+from shared.topics import is_from_outside
 
 log = structlog.get_logger()
 
@@ -46,11 +49,12 @@ BUFFER_SECONDS: Final = 60.0
 """How long fetched records may wait for the handler before the client asks for more beside them."""
 
 
-class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+class PatientConsumer(Consumer):
     """The client's consumer, which never raises out of `getmany` and remembers what was handled."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, pace: Pace, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._pace = pace
         self.handled: dict[TopicPartition, int] = {}
         """The next offset to handle, of every partition whose position is known."""
         self._uncommitted: dict[TopicPartition, int] = {}
@@ -87,6 +91,7 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         """Waits until there is something, so that FastStream's sleep after an empty poll never comes."""
         while True:
             self._note_positions()
+            self._keep_pace()
             try:
                 found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
             except (asyncio.CancelledError, ConsumerStoppedError):
@@ -104,9 +109,20 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             if found:
                 for partition, records in found.items():
                     self.handled.setdefault(partition, records[0].offset)
+                    if is_from_outside(partition.topic):
+                        self._pace.note(partition.topic, len(records))
                 self.idle.clear()
                 return dict(found)
             self._commit_soon()
+
+    def _keep_pace(self) -> None:
+        """Leave others' topics that have had their share at the broker for now, with what was fetched of them. Kafka's
+        quotas count bytes as they are sent, and a few packed ones may be many thousand records."""
+        early = {partition for partition in self.assignment() if self._pace.is_reached(partition.topic)}
+        for topic in {partition.topic for partition in early - self.paused()}:
+            SLOWED_DOWN.labels(topic).inc()
+        self.resume(*self.paused() - early)
+        self.pause(*early)
 
     def lag(self) -> dict[TopicPartition, int]:
         """Records between what was handled and the end, for the partitions that were asked for."""
@@ -232,9 +248,18 @@ class Consumption:
     """A FastStream broker with one batch subscriber on a topic pattern."""
 
     def __init__(
-        self, access: KafkaAccess, pattern: str, group: str, handle: Handle, publish: Publish, *, batch_records: int
+        self,
+        access: KafkaAccess,
+        pattern: str,
+        group: str,
+        handle: Handle,
+        publish: Publish,
+        *,
+        batch_records: int,
+        pace: Pace,
     ) -> None:
         self._access = access
+        self._pace = pace
         self._handle = handle
         self._publish = publish
         self.group = group
@@ -307,7 +332,7 @@ class Consumption:
 
     def _building(self, builder: Any) -> Callable[..., PatientConsumer]:
         def build(**options: Any) -> PatientConsumer:
-            consumer = PatientConsumer(**{**builder.keywords, **self._access.options, **options})
+            consumer = PatientConsumer(**{**builder.keywords, **self._access.options, **options}, pace=self._pace)
             self._listener.consumer = consumer
             return consumer
 

@@ -7,17 +7,18 @@ from typing import Annotated, Any, Final
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     KafkaError,
+    KafkaTimeoutError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
 )
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 
-from services.gateway.api import PREFIX
+from services.gateway.api import PREFIX, too_much
 from services.gateway.domain.cursors import ForgedCursorError, Positions, cursor_of, positions_of
 from services.gateway.domain.events import QueueEvent
-from services.gateway.partners import Partner
-from services.gateway.queues import BusyError, ExpiredError, QueueReader, Readers
+from services.gateway.partners import BusyError, Partner
+from services.gateway.queues import ExpiredError, QueueReader, Readers
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError, parameter_not_valid
 from shared.web.roles import Role, open_to
 
@@ -59,9 +60,7 @@ def feed_router(partner_of: Callable[..., Partner], readers: Readers, key: bytes
                     events=[event.as_json for event in events], next=cursor_of(partner.id, reader.positions, key)
                 )
         except BusyError:
-            raise ProblemError(
-                429, "too-many-readers", "This partner waits in too many places at once.", headers={"Retry-After": "5"}
-            ) from None
+            raise too_much("too-many-readers", "This partner waits in too many places at once.", seconds=5) from None
         except ExpiredError:
             raise ProblemError(
                 410, "cursor-expired", "The queue does not go back so far. Start over with /referrals?state=open."
@@ -87,10 +86,15 @@ def _positions_in(partner: Partner, cursor: str | None, key: bytes) -> Positions
 
 
 async def _read(reader: QueueReader, request: Request, wait: int, limit: int) -> list[QueueEvent]:
-    """What comes within `wait` seconds. What is there already is given however long Kafka takes to hand it over."""
+    """What comes within `wait` seconds, or nothing where the gateway ends. What is there already is given however long
+    Kafka takes to hand it over; raises `KafkaTimeoutError` where it does not."""
     began = time.monotonic()
     while True:
         left = (began + (_PATIENCE_SECONDS if reader.is_behind else wait)) - time.monotonic()
-        events = await reader.read(seconds=max(0.0, min(_STEP_SECONDS, left)), at_most=limit) if left > 0 else []
-        if events or left <= 0 or await request.is_disconnected():
+        events = await reader.read(seconds=min(_STEP_SECONDS, left), at_most=limit) if left > 0 else []
+        if events or await request.is_disconnected() or request.app.state.service.is_ending:
             return events
+        if left <= 0:
+            if reader.is_behind:
+                raise KafkaTimeoutError
+            return []

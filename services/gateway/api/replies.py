@@ -7,10 +7,10 @@ from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
-from services.gateway.api import PREFIX
+from services.gateway.api import PREFIX, too_much
 from services.gateway.api.feed import refused
 from services.gateway.domain.replies import Reply, faults_in, written
-from services.gateway.partners import Partner
+from services.gateway.partners import BusyError, Partner
 from services.gateway.writers import Writers
 from shared.web.bodies import JSON, json_body, parse_json
 from shared.web.problems import PROBLEM_RESPONSES, ProblemError, not_valid
@@ -43,6 +43,8 @@ def replies_router(partner_of: Callable[..., Partner], writers: Writers) -> APIR
             raise not_valid(faults)
         try:
             await writers.write(partner, written(reply, partner.id))
+        except BusyError:
+            raise too_much("too-many-replies", "Too many replies wait for Kafka.", seconds=1) from None
         except KafkaError as error:
             raise refused(error) from None
         return Taken(ce_id=reply.id)

@@ -14,6 +14,9 @@ from shared.web.faults import Fault, faults_of, pointer
 TYPES: Final = tuple(contract.type for contract in CONTRACTS if contract.publisher == "partner")
 
 
+_Printable = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,200}$")]
+
+
 class Reply(BaseModel):
     """A CloudEvent in structured mode. `id` is the partner's own choice and makes a repetition harmless; `source` may
     be left out, since it is known."""
@@ -21,10 +24,11 @@ class Reply(BaseModel):
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     specversion: Annotated[str, StringConstraints(pattern=r"^1\.0$")] = "1.0"
-    id: Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,200}$")]
+    id: _Printable
     type: str
     source: str | None = None
     time: AwareDatetime | None = None
+    traceparent: _Printable | None = None
     data: dict[str, Any]
 
 
@@ -68,6 +72,7 @@ def written(reply: Reply, partner_id: str) -> Written:
         "type": reply.type,
         "subject": subject,
         **({"time": rfc3339(reply.time)} if reply.time else {}),
+        **({"traceparent": reply.traceparent} if reply.traceparent else {}),
     }
     headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
     return Written(subject.encode(), _payload(reply), [*headers, ("content-type", b"application/json")])
