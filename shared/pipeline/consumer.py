@@ -45,6 +45,8 @@ LONGEST_BACK_OFF: Final = 5.0
 COMMIT_SECONDS: Final = 5.0
 """How long a commit may take; what is not committed is tried again with the next."""
 LEAVE_SECONDS: Final = 10.0
+_USUAL_BYTES: Final = 1024
+"""Of a record; a larger one counts for several where others write."""
 BUFFER_SECONDS: Final = 60.0
 """How long fetched records may wait for the handler before the client asks for more beside them."""
 
@@ -110,7 +112,7 @@ class PatientConsumer(Consumer):
                 for partition, records in found.items():
                     self.handled.setdefault(partition, records[0].offset)
                     if is_from_outside(partition.topic):
-                        self._pace.note(partition.topic, len(records))
+                        self._pace.note(partition.topic, sum(1 + size_of(record) // _USUAL_BYTES for record in records))
                 self.idle.clear()
                 return dict(found)
             self._commit_soon()

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Va
 
 from shared.contracts import BY_TYPE, CONTRACTS
 from shared.contracts.partners import CapacityReported
-from shared.envelope import rfc3339
+from shared.envelope import rfc3339, source_of_partner
 from shared.web.faults import Fault, faults_of, pointer
 
 TYPES: Final = tuple(contract.type for contract in CONTRACTS if contract.publisher == "partner")
@@ -39,11 +39,6 @@ class Written:
     key: bytes
     value: bytes
     headers: list[tuple[str, bytes]]
-
-
-def source_of_partner(partner_id: str) -> str:
-    """The `source` of what a partner writes."""
-    return f"/partner/{partner_id}"
 
 
 def faults_in(reply: Reply, partner_id: str) -> list[Fault]:
