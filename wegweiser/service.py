@@ -30,7 +30,7 @@ def service(name: Annotated[DoorName, typer.Argument(help="which one")]) -> None
     command = f"wegweiser service {name}"
     if holder := holder_of(settings.port):
         _refuse(str(PortTakenError(name, settings.port, holder, setting="PORT", command=command, earlier_run=False)))
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             app,
             host=settings.host,
@@ -51,7 +51,7 @@ def service(name: Annotated[DoorName, typer.Argument(help="which one")]) -> None
         raise typer.Exit(1)
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Tells the service at once when it is to end, so that nobody is kept waiting; the application learns last."""
 
     def __init__(self, config: uvicorn.Config, of: BareService) -> None:

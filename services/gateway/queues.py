@@ -33,6 +33,8 @@ KEPT_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 1.0
 _EMPTY_MS: Final = 1000
 _PATIENCE_MS: Final = 10_000
+METADATA_MS: Final = 10_000
+"""How often it is asked whether the queue has more partitions."""
 
 
 class ExpiredError(Exception):
@@ -57,7 +59,7 @@ class QueueReader:
             isolation_level="read_committed",
             fetch_max_wait_ms=_EMPTY_MS,
             request_timeout_ms=_PATIENCE_MS,
-            metadata_max_age_ms=_PATIENCE_MS,
+            metadata_max_age_ms=METADATA_MS,
         )
         self._at: dict[TopicPartition, int] = {}
         self._ends: Mapping[TopicPartition, int] = {}
