@@ -23,17 +23,21 @@ from shared.web.roles import Role
 from wegweiser.service import Server
 
 
-def kill(broker: Any) -> None:
-    broker.kill()
-
-
 def freeze(broker: Any) -> None:
     broker._process.send_signal(signal.SIGSTOP)
 
 
-@pytest.mark.parametrize("outage", [kill, freeze])
+def wake(broker: Any) -> None:
+    broker._process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(("go", "come_back"), [(KafkaBroker.kill, KafkaBroker.start), (freeze, wake)])
 async def test_kafka_that_was_away_keeps_nobody_from_what_comes_later(
-    partner: Partner, breakable: Backends, monkeypatch: pytest.MonkeyPatch, outage: Callable[[Any], None]
+    partner: Partner,
+    breakable: Backends,
+    monkeypatch: pytest.MonkeyPatch,
+    go: Callable[[KafkaBroker], None],
+    come_back: Callable[[KafkaBroker], None],
 ) -> None:
     monkeypatch.setattr(queues, "KEPT_SECONDS", 0.5)  # a connection that nobody came back to is closed meanwhile
     broker = breakable.broker
@@ -43,13 +47,11 @@ async def test_kafka_that_was_away_keeps_nobody_from_what_comes_later(
         assert (await partner.call("PUT", "/webhook", {"url": receiver.url})).status_code == 201
         assert (await partner.get("/events")).status_code == 200
 
-        outage(broker)
+        go(broker)
         answers = await asyncio.gather(partner.get("/events"), partner.get("/status"), partner.reply(reply))
         assert [answer.status_code for answer in answers] == [503, 503, 503]
         assert {answer.json()["type"] for answer in answers} == {"urn:integrationsbuero:problem:unavailable"}
-        if outage is freeze:
-            broker._process.send_signal(signal.SIGCONT)
-        await asyncio.to_thread(broker.start)
+        await asyncio.to_thread(come_back, broker)
         await partner.tell(partner.an_offer())
 
         async def is_told_everywhere() -> bool:
