@@ -20,6 +20,7 @@ from services.gateway.webhooks.store import Deliveries, Webhooks
 from services.gateway.writers import Writers
 from shared.service import BareService
 from shared.topics import GATEWAY
+from shared.web.roles import Role
 
 
 def create_app(settings: GatewaySettings | None = None) -> FastAPI:
@@ -44,7 +45,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     partners = Partners(settings.partners_folder, attend)
     service.employ(partners)
     entrance, key = Entrance(partners).partner_of, settings.cursor_key.get_secret_value().encode()
-    app = service.app()
+    app = service.app(readers=(Role.OPERATOR, Role.PARTNER))
     for router in (
         feed_router(entrance, readers, key),
         replies_router(entrance, writers),

@@ -17,7 +17,7 @@ from services.gateway.domain.events import QueueEvent, event_of
 from services.gateway.partners import LOOK_SECONDS, BusyError, Partner
 from services.gateway.repository import Knowledge
 from shared.kafka_consumer import Consumer
-from shared.topics import partner_topics
+from shared.topics import partner_topics, sandbox_topics
 
 log = structlog.get_logger()
 
@@ -48,8 +48,9 @@ class ExpiredError(Exception):
 class QueueReader:
     """A connection that reads one partner's queue from any position."""
 
-    def __init__(self, partner: Partner) -> None:
-        queue, _ = partner_topics(partner.id)
+    def __init__(self, partner: Partner, *, sandbox: bool = False) -> None:
+        queue, _ = (sandbox_topics if sandbox else partner_topics)(partner.id)
+        self.sandbox = sandbox
         self._topic = queue.name
         self._consumer = Consumer(
             **partner.access.options,
@@ -143,17 +144,18 @@ class Readers:
         self._busy: Counter[Partner] = Counter()
 
     @asynccontextmanager
-    async def reading(self, partner: Partner) -> AsyncIterator[QueueReader]:
+    async def reading(self, partner: Partner, *, sandbox: bool = False) -> AsyncIterator[QueueReader]:
         """A reader for one request; raises `BusyError` and `KafkaError`."""
         if self._busy[partner] >= MOST_READERS:
             raise BusyError
         self._busy[partner] += 1
         try:
-            idle = self._idle.get(partner)
-            if idle:
-                reader = idle.pop()
+            idle = self._idle.get(partner, [])
+            reader = next((one for one in idle if one.sandbox == sandbox), None)
+            if reader is not None:
+                idle.remove(reader)
             else:
-                reader = QueueReader(partner)
+                reader = QueueReader(partner, sandbox=sandbox)
                 await reader.start()
             try:
                 yield reader

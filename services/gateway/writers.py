@@ -6,10 +6,11 @@ from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.structs import RecordMetadata
 
 from services.gateway.domain.replies import Written
 from services.gateway.partners import BusyError, Partner
-from shared.topics import partner_topics
+from shared.topics import partner_topics, sandbox_topics
 
 _PATIENCE_MS: Final = 10_000
 MOST_AT_ONCE: Final = 16
@@ -42,9 +43,9 @@ class Writers:
             if writer.producer is not None:
                 await writer.producer.stop()
 
-    async def write(self, partner: Partner, reply: Written) -> None:
-        """Return when the brokers have it; raises `BusyError` and `KafkaError`."""
-        _, replies = partner_topics(partner.id)
+    async def write(self, partner: Partner, reply: Written, *, sandbox: bool) -> RecordMetadata:
+        """Return where it lies, when the brokers have it; raises `BusyError` and `KafkaError`."""
+        _, replies = (sandbox_topics if sandbox else partner_topics)(partner.id)
         writer = self._writers.get(partner)
         if writer is None:
             raise TopicAuthorizationFailedError(replies.name)
@@ -53,7 +54,7 @@ class Writers:
         writer.waiting += 1
         try:
             producer = await self._producer(partner, writer)
-            await producer.send_and_wait(replies.name, reply.value, key=reply.key, headers=reply.headers)
+            return await producer.send_and_wait(replies.name, reply.value, key=reply.key, headers=reply.headers)
         finally:
             writer.waiting -= 1
 

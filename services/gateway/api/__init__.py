@@ -1,8 +1,8 @@
 """The gateway's routes. Each belongs to one partner: whoever is another, or is not let in, learns nothing of it."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import Request
+from fastapi import Query, Request
 
 from services.gateway.partners import Partner, Partners
 from shared.contracts.base import PartnerId
@@ -15,6 +15,9 @@ PREFIX: Final = "/v1/partners/{partner_id}"
 
 REQUESTS_PER_SECOND: Final = 50
 """Of one partner; ten times as many at once after a pause."""
+
+
+Sandbox = Annotated[bool, Query(description="the queue and replies to try software on, where nothing counts")]
 
 
 class Entrance:

@@ -12,9 +12,10 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from services.gateway.api import PREFIX, too_much
+from services.gateway.api import PREFIX, Sandbox, too_much
+from services.gateway.api.shapes import told_event
 from services.gateway.domain.cursors import ForgedCursorError, Positions, cursor_of, positions_of
 from services.gateway.domain.events import QueueEvent
 from services.gateway.partners import BusyError, Partner
@@ -33,7 +34,7 @@ class Events(BaseModel):
     """A portion of the queue. `events` are CloudEvents in structured mode, those of one referral in their order; `next`
     is the cursor that goes on behind them."""
 
-    events: list[dict[str, Any]]
+    events: Annotated[list[dict[str, Any]], Field(json_schema_extra={"items": told_event()})]
     next: str
 
 
@@ -48,17 +49,17 @@ def feed_router(partner_of: Callable[..., Partner], readers: Readers, key: bytes
         after: Annotated[str | None, Query(max_length=20_000, description="`next` of an earlier answer")] = None,
         wait: Annotated[int, Query(ge=0, le=LONGEST_WAIT, description="seconds, where there is nothing yet")] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        sandbox: Sandbox = False,
     ) -> Events:
         """The events after a cursor, without one from the oldest kept. The same cursor gives the same events again, so
         an answer that was lost is asked for once more; once all are dealt with, `next` is the cursor to keep."""
-        positions = _positions_in(partner, after, key)
+        owner = f"{partner.id}/sandbox" if sandbox else partner.id
+        positions = _positions_in(owner, after, key)
         try:
-            async with readers.reading(partner) as reader:
+            async with readers.reading(partner, sandbox=sandbox) as reader:
                 await reader.seek(positions)
                 events = await _read(reader, request, wait, limit)
-                return Events(
-                    events=[event.as_json for event in events], next=cursor_of(partner.id, reader.positions, key)
-                )
+                return Events(events=[event.as_json for event in events], next=cursor_of(owner, reader.positions, key))
         except BusyError:
             raise too_much("too-many-readers", "This partner waits in too many places at once.", seconds=5) from None
         except ExpiredError:
@@ -78,9 +79,9 @@ def refused(error: KafkaError) -> ProblemError:
     return ProblemError(503, "unavailable", "Kafka does not answer. Send the same again.", headers={"Retry-After": "2"})
 
 
-def _positions_in(partner: Partner, cursor: str | None, key: bytes) -> Positions:
+def _positions_in(owner: str, cursor: str | None, key: bytes) -> Positions:
     try:
-        return positions_of(partner.id, cursor, key) if cursor else {}
+        return positions_of(owner, cursor, key) if cursor else {}
     except ForgedCursorError:
         raise parameter_not_valid("after", "the `next` of an earlier answer to this partner") from None
 

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 from running_gateway import Gateway, Partner, a_gateway, take
@@ -16,8 +16,9 @@ from services.gateway import queues
 from services.gateway.queues import MOST_READERS
 from shared.contracts.codes import WithdrawalReason
 from shared.contracts.routing import ReferralOverdue, ReferralWithdrawn
-from shared.topics import PARTITIONS, partner_topics
+from shared.topics import PARTITIONS, partner_topics, sandbox_topics
 from shared.web.roles import Role
+from wegweiser.scenario import letter
 
 PREFIX = "de.integrationsbuero."
 
@@ -85,6 +86,30 @@ async def test_the_feed_tells_what_a_consumer_gets_in_the_same_order(partner: Pa
             over_kafka.setdefault(record.key.decode(), []).append({**attributes, "data": json.loads(record.value)})
 
     assert over_http == over_kafka
+
+
+async def test_the_sandbox_is_a_queue_of_its_own(partner: Partner, gateway: Gateway) -> None:
+    offer = letter(partner.an_offer("tried"))
+    queue, replies = sandbox_topics(partner.id)
+    async with AIOKafkaProducer(**gateway.backends.kafka.options) as producer:
+        await producer.send_and_wait(queue.name, offer.value, offer.key, headers=offer.headers)
+    await partner.tell(partner.an_offer("real"))
+
+    [[real]] = await read_on(partner)
+    there = (await partner.get("/events", sandbox=True)).json()
+    again = (await partner.get("/events", sandbox=True, after=there["next"])).json()
+    mixed_up = await partner.get("/events", after=there["next"])
+    said = {"id": "r", "type": f"{PREFIX}reply.accepted.v1", "data": {"referral_id": there["events"][0]["subject"]}}
+    written = (await partner.call("POST", "/replies?sandbox=true", said)).json()
+
+    assert real["subject"] == partner.an_offer("real").referral_id
+    assert [event["subject"] for event in there["events"]] == [partner.an_offer("tried").referral_id]
+    assert again["events"] == []
+    assert mixed_up.status_code == 422
+    assert await partner.written() == []
+    async with AIOKafkaConsumer(replies.name, **gateway.backends.kafka.options, auto_offset_reset="earliest") as reader:
+        record = await reader.getone()
+    assert written == {"ce_id": "r", "partition": record.partition, "offset": record.offset}
 
 
 async def test_partitions_that_are_added_are_read(

@@ -29,7 +29,8 @@ async def test_a_reply_goes_to_the_partner_s_topic_as_one_over_kafka(partner: Pa
 
     [record] = await partner.written()
     headers = {name: value.decode() for name, value in record.headers}
-    assert (answer.status_code, answer.json()) == (202, {"ce_id": reply["id"]})
+    place = {"partition": record.partition, "offset": record.offset}
+    assert (answer.status_code, answer.json()) == (202, {"ce_id": reply["id"], **place})
     assert record.key.decode() == headers["ce_subject"] == reply["data"]["referral_id"]
     assert (headers["ce_id"], headers["ce_type"]) == (reply["id"], reply["type"])
     assert headers["ce_source"] == f"/partner/{partner.id}"
