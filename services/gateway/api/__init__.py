@@ -13,7 +13,7 @@ from shared.web.roles import Role, caller_of
 PREFIX: Final = "/v1/partners/{partner_id}"
 
 
-REQUESTS_PER_SECOND: Final = 50
+REQUESTS_PER_SECOND: Final = 100
 """Of one partner; ten times as many at once after a pause."""
 
 
