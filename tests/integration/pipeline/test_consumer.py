@@ -17,7 +17,9 @@ from shared import pace as pace_module
 from shared.mongo import UnavailableError
 from shared.pace import Pace
 from shared.pipeline import consumer as consumer_module
-from shared.pipeline.consumer import READY_SECONDS, Consumption, PatientConsumer
+from shared.pipeline import patient_consumer
+from shared.pipeline.consumer import Consumption
+from shared.pipeline.patient_consumer import READY_SECONDS, PatientConsumer
 from shared.topics import Topic, provision
 
 
@@ -163,7 +165,7 @@ def lose_polls(monkeypatch: pytest.MonkeyPatch, times: int) -> list[Exception]:
 async def test_a_poll_that_fails_after_passing_records_loses_none(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer_module, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(patient_consumer, "POLL_SECONDS", 0.1)
     failures = lose_polls(monkeypatch, 2)
     handle = Handling()
     await trial.write(*some(40))
@@ -177,7 +179,7 @@ async def test_a_poll_that_fails_after_passing_records_loses_none(
 async def test_a_poll_that_fails_loses_nothing_while_the_broker_does_not_say_where_the_group_was(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer_module, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(patient_consumer, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(PatientConsumer, "_note_positions", lambda _: None)  # the first poll finds them itself
     poll_failures = lose_polls(monkeypatch, 1)
     committed, failures = AIOKafkaConsumer.committed, 3
@@ -242,7 +244,7 @@ async def test_a_commit_that_failed_is_made_up_for_without_new_records(
 async def test_a_commit_that_hangs_does_not_hold_up_the_next_batch(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer_module, "COMMIT_SECONDS", 0.1)
+    monkeypatch.setattr(patient_consumer, "COMMIT_SECONDS", 0.1)
 
     async def hanging(*_: Any) -> None:
         await asyncio.Event().wait()
