@@ -103,7 +103,7 @@ async def test_an_order_is_carried_out_once_and_a_dry_run_only_says_it(office: O
 
     would_be_done = await office.order("suspend", SUSPENDED, "--dry-run")
 
-    assert f"take the rights of partner-{SUSPENDED}-1" in would_be_done
+    assert f"take the rights of partner-{SUSPENDED}-1, partner-{SUSPENDED}-gateway" in would_be_done
     assert (await office.order("show", SUSPENDED))[0] == f"{SUSPENDED}: active"
     assert await takes_part(handed, SUSPENDED)
     assert await office.order("suspend", SUSPENDED) == would_be_done

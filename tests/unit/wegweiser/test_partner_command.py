@@ -51,7 +51,7 @@ def test_where_nothing_was_started_nothing_is_made(tmp_path: Path) -> None:
 
 
 def test_only_who_is_in_the_agreement_is_let_in() -> None:
-    assert refused("add", "awo-kreis").startswith("awo-kreis is no partner of the agreement; there are awo, ")
+    assert refused("add", "awo-kreis").startswith("no term that is not over names awo-kreis; partners are awo, ")
 
 
 def test_who_is_named_by_a_term_that_is_not_over_is_not_removed() -> None:
