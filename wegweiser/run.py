@@ -21,6 +21,7 @@ from deploy.errors import DeployError
 from shared.files import InvalidFileError
 from shared.rights import OPERATOR
 from shared.web.client_credentials import ClientCredentials
+from shared.web.loopback import DIRECT
 from wegweiser.live import Seen, live_events
 from wegweiser.platform import ADDRESS_FILE, PID_FILE, AlreadyRunningError, Platform
 from wegweiser.samples import send, still_unmet
@@ -105,7 +106,7 @@ class Show:
         await self._platform.start()
         async with AsyncExitStack() as stack:
             intake = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=self._settings.url_of("intake"), auth=self._sign_in)
+                httpx.AsyncClient(base_url=self._settings.url_of("intake"), auth=self._sign_in, mounts=DIRECT)
             )
             timeline = Timeline(intake, self._console.print)
             telling = asyncio.create_task(timeline.follow(await self._events(stack)))
