@@ -122,7 +122,7 @@ class Platform:
         self._tidy()
 
     def _tidy(self) -> None:
-        """What an earlier run left open to others is closed, what it left half-written goes."""
+        """Close what an earlier version left open to others, and remove what a killed one left half-written."""
         for name in ("data", "log", "mail", "run"):
             if (folder := self._settings.var_dir / name).exists():
                 folder.chmod(0o700)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -45,6 +46,7 @@ def demo() -> None:
 
 def _start(*, ends_by_itself: bool) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is told by the supervisor
+    os.umask(0o077)  # data, mails and logs tell of people: they are for whoever started this, as are the children's
     with readable():
         usual = platform_settings()
         settings, other = (usual.of_the_demo, usual) if ends_by_itself else (usual, usual.of_the_demo)
