@@ -32,7 +32,23 @@ _ITERATIONS: Final = 4096
 """What Kafka itself uses: the passwords have 256 random bits, which nobody tries out."""
 _ITERATIONS_OF_DISMISSED: Final = 2 * _ITERATIONS
 """Tells whom we dismissed from whom we let in."""
+_OF_ADMINISTRATORS: Final = (
+    AclOperation.ALTER,
+    AclOperation.ALTER_CONFIGS,
+    AclOperation.DESCRIBE,
+    AclOperation.DESCRIBE_CONFIGS,
+)
 _ANSWER_SECONDS: Final = 30.0
+
+
+def administrator_lacks(admin: KafkaAccess) -> list[str]:
+    """What an administrator of users, rights and limits has to be allowed on the cluster, and this one is not.
+
+    To be asked first: where it may not look, confluent-kafka 2.16.1 sees no rights at all, and ends the process when it
+    asks for users. Raises `KafkaError` where the broker does not say.
+    """
+    [cluster] = _answers(admin, lambda client: {None: client.describe_cluster(include_authorized_operations=True)})
+    return [needed.name for needed in _OF_ADMINISTRATORS if needed not in (cluster.authorized_operations or ())]
 
 
 def admit(admin: KafkaAccess, users: Iterable[KafkaAccess]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from aiokafka.errors import KafkaError
@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from deploy.backends import backends
 from deploy.embedded.kafka import access_of
 from deploy.onboarding import Onboarding, OnboardingError, Step
+from deploy.principals import administrator_lacks
 from deploy.secrets import Secrets, password_file
 from deploy.settings import ADMIN
 from shared.days import local_day
@@ -114,8 +115,7 @@ def _onboarding() -> Onboarding:
         raise OnboardingError("nobody signs in where KAFKA_SECURITY_PROTOCOL is PLAINTEXT")
     admin = _admin(settings)
     made = onboarding_of(settings, admin)
-    if why := asyncio.run(admin.refusal()):
-        stop(why)
+    _require_administrator(admin)
     return made
 
 
@@ -129,6 +129,18 @@ def _admin(settings: PlatformSettings) -> KafkaAccess:
             f"{secrets.folder} does not hold the administrator's password: go where Kafka was started"
         )
     return access_of(ADMIN, bootstrap=bootstrap, protocol=settings.kafka_security_protocol, secrets=secrets)
+
+
+def _require_administrator(admin: KafkaAccess) -> None:
+    if why := asyncio.run(admin.refusal()):
+        stop(why)
+    try:
+        lacking = administrator_lacks(admin)
+    except KafkaError as error:
+        _silent(error)
+    if lacking:
+        needed = ", ".join(lacking)
+        stop(f"{admin.kafka_sasl_username} is no administrator of this Kafka: it lacks {needed} on the cluster")
 
 
 def _take(steps: Iterator[Step], dry_run: bool) -> None:
@@ -147,5 +159,5 @@ def _take(steps: Iterator[Step], dry_run: bool) -> None:
         typer.echo("nothing to do")
 
 
-def _silent(error: KafkaError) -> None:
+def _silent(error: KafkaError) -> NoReturn:
     stop(f"Kafka does not answer as expected ({error}); typed again, the command goes on where it was")
