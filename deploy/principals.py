@@ -39,6 +39,8 @@ _OF_ADMINISTRATORS: Final = (
     AclOperation.DESCRIBE_CONFIGS,
 )
 _ANSWER_SECONDS: Final = 30.0
+_CRITICAL: Final = 2
+"""What the library may say on the terminal (syslog); the rest of it is in what it raises."""
 
 
 def administrator_lacks(admin: KafkaAccess) -> list[str]:
@@ -150,7 +152,7 @@ def librdkafka(access: KafkaAccess) -> dict[str, str | None]:
 
 def _answers(admin: KafkaAccess, ask: Callable[[AdminClient], Mapping[Any, "Future[Any]"]]) -> list[Any]:
     try:
-        client = AdminClient(librdkafka(admin))  # what was asked dies with it
+        client = AdminClient({**librdkafka(admin), "log_level": _CRITICAL})  # what was asked dies with it
         return [future.result(_ANSWER_SECONDS) for future in ask(client).values()]
     except KafkaException as error:
         raise KafkaConnectionError(error.args[0].str()) from None
