@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,21 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 from confluent_kafka import Producer
 from dotenv import dotenv_values
-from letting_in import QUOTA, Office, limits_of
+from joserfc.jwk import ECKey
+from letting_in import QUOTA, Office, basic, limits_of
+from signing import KnownKeys
 from taking_part import takes_no_part, takes_part
 from toy.trial import eventually
 
 from deploy.backends import Backends
+from deploy.embedded.issuer import AUDIENCE, EmbeddedIssuer
 from deploy.onboarding import OnboardingError
 from deploy.principals import grant, librdkafka, who_lacks
 from deploy.quotas import Quota
 from shared.rights import Kind, Operation, Right
 from shared.topics import partner_topics
+from shared.web.problems import ProblemError
+from shared.web.sign_in import LEEWAY_SECONDS, SignIn, Trust
 
 
 async def test_a_partner_that_was_let_in_takes_part_with_what_it_was_handed(office: Office) -> None:
@@ -66,6 +72,24 @@ async def test_after_a_rotation_both_passwords_count_and_after_its_end_the_new_o
     assert await takes_part(new, office.id)
     await eventually(partial(takes_no_part, old, office.id))
     assert await office.change(office.onboarding.finishing) == []
+
+
+async def test_a_token_that_was_got_with_the_old_secret_counts_until_it_expires(office: Office) -> None:
+    await office.change(office.onboarding.adding)
+    told = dotenv_values(office.onboarding.credentials(office.id))
+    issuer = EmbeddedIssuer(told["OIDC_ISSUER"] or "", office.secrets)
+    authorization = basic(told["OIDC_CLIENT_ID"] or "", told["OIDC_CLIENT_SECRET"] or "")
+    token = issuer.token(authorization, {"grant_type": "client_credentials"})["access_token"]
+    await office.change(office.onboarding.rotating)
+    await office.change(office.onboarding.finishing)
+    [key] = issuer.keys()["keys"]
+    clock = [time.time()]
+    door = SignIn(Trust(told["OIDC_ISSUER"] or "", AUDIENCE), KnownKeys(ECKey.import_key(key)), clock=lambda: clock[0])
+
+    assert (await door.caller(f"Bearer {token}")).partner_id == office.id
+    clock[0] += 15 * 60 + LEEWAY_SECONDS + 1
+    with pytest.raises(ProblemError, match="has expired"):
+        await door.caller(f"Bearer {token}")
 
 
 async def test_who_stole_the_old_password_and_is_still_connected_is_shut_out_too(office: Office) -> None:
