@@ -186,6 +186,7 @@ class MongoContainer(Container):
     def __init__(self, image: str, *, cache_gb: float, secrets: Secrets) -> None:
         super().__init__("mongod", image, _MONGO_PORT)
         self._secrets = secrets
+        self._is_locked = False
         self._container.with_copy_into_container(secrets.password(KEY).encode(), str(_ROOM / KEY), 0o600)
         options = shlex.join(["--bind_ip_all", "--wiredTigerCacheSizeGB", str(cache_gb), *server_options()])
         script = f"exec mongod {options} $([ -e {_LOCKED} ] && echo --keyFile {_ROOM / KEY})"
@@ -193,11 +194,16 @@ class MongoContainer(Container):
 
     def start(self) -> None:
         """Start and wait until ready; the first time with its door open until its first user is made."""
-        is_new = not self._exists
         super().start()
-        if is_new:
+        if not self._is_locked:  # also where a first start was given up before its user was made
             self._container.copy_into_container(b"", str(_LOCKED))
+            self._is_locked = True
             self.restart()
+
+    def discard(self) -> None:
+        """Remove the container with its data, and with what locks its door."""
+        super().discard()
+        self._is_locked = False
 
     def url_of(self, user: str) -> str:
         """How a user reaches it."""

@@ -1,8 +1,11 @@
 """What is secret on this machine: made at random at the first start, in a folder that only its owner may read."""
 
+import fcntl
 import os
+import re
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -26,6 +29,7 @@ AUTHORITY_LASTS: Final = timedelta(days=3650)
 CERTIFICATE_LASTS: Final = timedelta(days=365)
 RENEWED_BEFORE_END: Final = timedelta(days=30)
 _CLOCKS_DIFFER: Final = timedelta(days=1)
+_DRAFT: Final = re.compile(r"\.[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,14 @@ class Secrets:
     """A folder (0700) with a file (0600) for each secret. A file is there as a whole or not at all."""
 
     folder: Path
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else who asks for this changes anything meanwhile; who does is waited for."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(self.folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def password(self, name: str) -> str:
         """The password of that name, 256 random bits in hexadecimal; made when it is first asked for."""
@@ -53,10 +65,6 @@ class Secrets:
         """Another password of that name, from now on."""
         self.keep(name, secrets.token_hex(32))
         return self.password(name)
-
-    def forget(self, name: str) -> None:
-        """There is no password of that name any more."""
-        (self.folder / name).unlink(missing_ok=True)
 
     def keep(self, name: str, content: str) -> Path:
         """Write a file of secrets, over the one before."""
@@ -100,6 +108,13 @@ def client_file(client: str) -> str:
 def write_private(path: Path, content: str) -> None:
     """Write a file that only its owner may read, as a whole, over the one before."""
     _draft(path.parent, content).replace(path)
+
+
+def sweep(folder: Path) -> None:
+    """Remove drafts that somebody who was killed left there; only while nobody writes."""
+    for path in folder.glob(".*"):
+        if _DRAFT.fullmatch(path.name):
+            path.unlink()
 
 
 def _draft(folder: Path, content: str) -> Path:

@@ -63,7 +63,7 @@ class KafkaAccess(BaseModel):
             return f"KAFKA_CA: {self.kafka_ca} is not there"
         except (OSError, KafkaError, TimeoutError) as error:
             return f"{broker} does not answer ({type(error).__name__})"
-        connection.close()
+        await connection.close()
         return None
 
     def _sign_in(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ long, so no record outlasts 30 days, the longest time that pseudonymous data may
 _KEPT: Final = {"retention.ms": str(RETENTION_MS), "segment.ms": str(DAY), "message.timestamp.type": "LogAppendTime"}
 """The broker's clock counts: a writer's own could outlast the retention or hide a record from a rewind."""
 PARTITIONS: Final = 6
+_AS_THE_CLUSTER_HAS_IT: Final = -1
 
 REFERRALS: Final = r"^partner\.[a-z][a-z0-9-]{1,30}\.referrals\.v1$"
 REPLIES: Final = r"^partner\.[a-z][a-z0-9-]{1,30}\.replies\.v1$"
@@ -108,15 +109,16 @@ def topics_for(partners: Iterable[str]) -> list[Topic]:
     ]
 
 
-async def provision(access: KafkaAccess, topics: Sequence[Topic], *, replication: int = 1) -> list[str]:
-    """Create what is missing and return the names of it; topics that exist are left as they are."""
+async def provision(access: KafkaAccess, topics: Sequence[Topic]) -> list[str]:
+    """Create what is missing and return the names of it; topics that exist are left as they are.
+
+    How many copies are kept is the cluster's to decide (`default.replication.factor`).
+    """
     async with _admin(access) as admin:
         missing = await _missing(admin, topics)
         if not missing:
             return []
-        answer = await admin.create_topics(
-            [NewTopic(topic.name, topic.partitions, replication, topic_configs=_KEPT) for topic in missing]
-        )
+        answer = await admin.create_topics([_new(topic) for topic in missing])
         for name, code, *_ in answer.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)(name)
@@ -127,6 +129,11 @@ async def missing_topics(access: KafkaAccess, topics: Sequence[Topic]) -> list[s
     """The names of those that do not exist; raises `KafkaError` where the broker does not answer."""
     async with _admin(access) as admin:
         return [topic.name for topic in await _missing(admin, topics)]
+
+
+def _new(topic: Topic) -> NewTopic:
+    # aiokafka takes the cluster's own number of copies only beside assignments, of which there are none.
+    return NewTopic(topic.name, topic.partitions, _AS_THE_CLUSTER_HAS_IT, replica_assignments={}, topic_configs=_KEPT)
 
 
 async def _missing(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> list[Topic]:

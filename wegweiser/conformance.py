@@ -17,7 +17,7 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from deploy.embedded.daemon import tied
-from deploy.onboarding import CREDENTIALS
+from deploy.handover import CREDENTIALS
 from shared.contracts import BY_TYPE, Contract
 from shared.contracts.base import new_id
 from shared.contracts.routing import PARTNER_TOPIC

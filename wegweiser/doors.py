@@ -8,6 +8,7 @@ import httpx
 
 from shared.topics import SERVICES
 from shared.web.client_credentials import ClientCredentials, Credentials, NoTokenError
+from shared.web.loopback import DIRECT
 from wegweiser.addresses import Doors, found
 
 _PATIENCE_SECONDS: Final = 60.0
@@ -67,7 +68,8 @@ class Door:
 def door_of(service: str, url: str, credentials: Credentials) -> Iterator[Door]:
     """The door of a service at this address, for an operator."""
     patience = httpx.Timeout(_PATIENCE_SECONDS, connect=5.0)
-    with httpx.Client(base_url=url, auth=ClientCredentials(credentials), timeout=patience) as client:
+    sign_in = ClientCredentials(credentials)
+    with httpx.Client(base_url=url, auth=sign_in, timeout=patience, mounts=DIRECT) as client:
         yield Door(service, client)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import httpx
 
 from shared.contracts.codes import ReferralState
+from shared.web.loopback import DIRECT
 
 OFFICE: Final = "office"
 PATIENCE: Final = 10.0
@@ -20,7 +21,7 @@ def unmet(intake_url: str, auth: httpx.Auth, expected: Path) -> list[str]:
     The file is made by examples/intake/convert.py. Raises `httpx.HTTPError` where intake does not answer.
     """
     lines: list[str] = []
-    with httpx.Client(base_url=intake_url, auth=auth, timeout=PATIENCE) as intake:
+    with httpx.Client(base_url=intake_url, auth=auth, timeout=PATIENCE, mounts=DIRECT) as intake:
         for reference, expectation in json.loads(expected.read_text(encoding="utf-8")).items():
             answer = intake.get("/v1/cases", params={"source_reference": reference}).raise_for_status()
             lines += unmet_of(expectation, answer.json()["cases"], reference)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from shared.web.client_credentials import ClientCredentials
+from shared.web.loopback import DIRECT
 from wegweiser.addresses import IntakeDoor, SignIn, found, stop
 
 LINES_PER_REQUEST: Final = 100
@@ -31,7 +32,7 @@ def import_cases(
     counts: Counter[str] = Counter()
     with (
         file.open("rb") as source,
-        httpx.Client(base_url=url, auth=sign_in, timeout=_PATIENCE_SECONDS) as intake,
+        httpx.Client(base_url=url, auth=sign_in, timeout=_PATIENCE_SECONDS, mounts=DIRECT) as intake,
         _progress(console) as progress,
     ):
         task = progress.add_task("importing", total=file.stat().st_size)

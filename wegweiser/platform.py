@@ -17,9 +17,10 @@ from deploy.embedded.daemon import Daemon, Home
 from deploy.embedded.issuer import AUDIENCE, CLIENTS, COMMAND_LINE, Issuer, issuer_url
 from deploy.embedded.mail import MailSink
 from deploy.errors import DeployError
-from deploy.onboarding import CREDENTIALS, GATEWAY_FOLDER, Onboarding
+from deploy.handover import CREDENTIALS, GATEWAY_FOLDER
+from deploy.onboarding import Onboarding
 from deploy.principals import admit, admit_to_mongo, grant
-from deploy.secrets import Secrets
+from deploy.secrets import Secrets, sweep
 from deploy.setting_files import write_settings
 from services.routing.agreement_files import load_agreements
 from shared.days import local_day
@@ -30,11 +31,14 @@ from wegweiser.activation import activate_all
 from wegweiser.bus import subscriptions_of
 from wegweiser.children import PartnerProcess, ServiceProcess
 from wegweiser.doors import NoAnswerError
-from wegweiser.settings import AGREEMENTS, SERVICE_FILES, PlatformSettings
+from wegweiser.settings import AGREEMENTS, SERVICE_FILES, PlatformSettings, told_elsewhere
 from wegweiser.supervisor import Say, Supervisor
 
 PID_FILE: Final = "platform"
 ADDRESS_FILE: Final = "platform.env"
+STILL_IN: Final = "no term that is not over names {0}, but it still has rights: wegweiser partner remove {0}"
+HANDED_OUT: Final = (CREDENTIALS, GATEWAY_FOLDER, SERVICE_FILES)
+"""The folders with files for one process or partner each."""
 _PAUSE_SECONDS: Final = 1.0
 
 
@@ -115,6 +119,16 @@ class Platform:
             file.unlink(missing_ok=True)
         self._pid_file.write(os.getpid())
         forget_environment(self._settings.var_dir)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Close what an earlier version left open to others, and remove what a killed one left half-written."""
+        for name in ("data", "log", "mail", "run"):
+            if (folder := self._settings.var_dir / name).exists():
+                folder.chmod(0o700)
+        with self._secrets.alone():
+            for folder in (self._secrets.folder, *(self._settings.var_dir / name for name in ("", *HANDED_OUT))):
+                sweep(folder)
 
     def empty(self) -> None:
         """Forget what an earlier run left, so that everything happens for the first time; only after `claim`."""
@@ -151,19 +165,25 @@ class Platform:
         """Let everybody in who is of this platform; elsewhere users are somebody else's work."""
         if self.backends.broker is not None and self._settings.kafka_security_protocol != "PLAINTEXT":
             rights = rights_with(self._partner_ids)
-            admit(self.backends.kafka, map(self.backends.kafka_of, rights))
-            grant(self.backends.kafka, rights)
-            self._welcome_partners()
+            with self._secrets.alone():
+                admit(self.backends.kafka, map(self.backends.kafka_of, rights))
+                grant(self.backends.kafka, rights)
+                self._welcome_partners()
         if self.backends.database is not None:
             admit_to_mongo(self.backends.mongo, map(self.backends.mongo_of, DOORS))
 
     def _welcome_partners(self) -> None:
         """Let in who was never let in; who was suspended or removed stays so."""
         onboarding = onboarding_of(self._settings, self.backends.kafka)
-        for id_ in partners(on=local_day(datetime.now(UTC))):
+        current = partners(on=local_day(datetime.now(UTC)))
+        for id_ in current:
             is_known = onboarding.standing(id_).is_known
             for step in onboarding.renewing(id_) if is_known else onboarding.adding(id_):
                 step.do()
+        over = set(self._partner_ids).difference(current)
+        for id_ in sorted(over):
+            if onboarding.standing(id_).with_rights:
+                self._say(STILL_IN.format(id_))
 
     async def _activate(self) -> None:
         operator = self.issuer.credentials(COMMAND_LINE)
@@ -216,14 +236,18 @@ def rights_with(partner_ids: Sequence[str]) -> dict[str, list[Right]]:
 
 
 def onboarding_of(settings: PlatformSettings, admin: KafkaAccess) -> Onboarding:
-    """What lets partners in and out of a platform with these settings."""
+    """What lets partners in and out of a platform with these settings. Raises `WrongSettingsError` where it runs
+    elsewhere and the settings do not say what its partners are to be told."""
+    here = {"OIDC_ISSUER": issuer_url(settings.issuer_port), "GATEWAY_URL": settings.url_of(GATEWAY)}
+    is_here = settings.backend != "external"
     return Onboarding(
         admin,
         Secrets(settings.secrets_folder),
         settings.var_dir,
-        told={"OIDC_ISSUER": issuer_url(settings.issuer_port), "GATEWAY_URL": settings.url_of(GATEWAY)},
+        told=here if is_here else told_elsewhere(),
         others=rights_with(partners()),
         quota=settings.partner_quota,
+        makes_clients=is_here,
     )
 
 

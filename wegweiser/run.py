@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -21,6 +22,7 @@ from deploy.errors import DeployError
 from shared.files import InvalidFileError
 from shared.rights import OPERATOR
 from shared.web.client_credentials import ClientCredentials
+from shared.web.loopback import DIRECT
 from wegweiser.live import Seen, live_events
 from wegweiser.platform import ADDRESS_FILE, PID_FILE, AlreadyRunningError, Platform
 from wegweiser.samples import send, still_unmet
@@ -44,6 +46,7 @@ def demo() -> None:
 
 def _start(*, ends_by_itself: bool) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is told by the supervisor
+    os.umask(0o077)  # data, mails and logs tell of people: they are for whoever started this, as are the children's
     with readable():
         usual = platform_settings()
         settings, other = (usual.of_the_demo, usual) if ends_by_itself else (usual, usual.of_the_demo)
@@ -105,7 +108,7 @@ class Show:
         await self._platform.start()
         async with AsyncExitStack() as stack:
             intake = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=self._settings.url_of("intake"), auth=self._sign_in)
+                httpx.AsyncClient(base_url=self._settings.url_of("intake"), auth=self._sign_in, mounts=DIRECT)
             )
             timeline = Timeline(intake, self._console.print)
             telling = asyncio.create_task(timeline.follow(await self._events(stack)))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import httpx
 
+from shared.web.loopback import DIRECT
 from wegweiser.expectations import unmet
 
 _PAUSE_SECONDS: Final = 1.0
@@ -21,7 +22,7 @@ async def send(intake_url: str, auth: httpx.Auth, cases: Path) -> Counter[str]:
     An import may be repeated, so neither a killed intake nor a database that is away loses or doubles a case.
     """
     lines = await asyncio.to_thread(cases.read_bytes)
-    async with httpx.AsyncClient(base_url=intake_url, auth=auth, timeout=_ANSWER_SECONDS) as intake:
+    async with httpx.AsyncClient(base_url=intake_url, auth=auth, timeout=_ANSWER_SECONDS, mounts=DIRECT) as intake:
         while True:
             try:
                 answer = await intake.post(

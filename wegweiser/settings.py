@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Final, Self
 
 from pydantic import PositiveInt, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.errors import DeployError
 from deploy.quotas import Quota
 from deploy.settings import BackendSettings
+from shared.settings import lacking_in
 from shared.topics import DOORS
 
 _ROOT: Final = Path(__file__).parents[1]
@@ -24,8 +26,8 @@ SAMPLE_PARTNER: Final = _ROOT / "examples" / "partners" / "python" / "consumer.p
 class WrongSettingsError(DeployError):
     """The environment says something that cannot be."""
 
-    def __init__(self, error: ValidationError) -> None:
-        super().__init__(f"the settings in the environment are wrong: {wrong_in(error)}")
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the settings in the environment are wrong: {why}")
 
 
 class PlatformSettings(BackendSettings):
@@ -95,7 +97,25 @@ def platform_settings() -> PlatformSettings:
     try:
         return PlatformSettings()
     except ValidationError as error:
-        raise WrongSettingsError(error) from None
+        raise WrongSettingsError(wrong_in(error)) from None
+
+
+class _Elsewhere(BaseSettings):
+    """Whose tokens partners are to ask for, and where the gateway answers them."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    oidc_issuer: str
+    gateway_url: str
+
+
+def told_elsewhere() -> dict[str, str]:
+    """What every partner of a platform that runs elsewhere is told; raises `WrongSettingsError`."""
+    try:
+        said = _Elsewhere()
+    except ValidationError as error:
+        raise WrongSettingsError(f"with BACKEND=external partners need to be told {lacking_in(error)}") from None
+    return {"OIDC_ISSUER": said.oidc_issuer, "GATEWAY_URL": said.gateway_url}
 
 
 def wrong_in(error: ValidationError) -> str:

@@ -22,6 +22,8 @@ from deploy.errors import DeployError, KilledError
 POLL_SECONDS: Final = 0.05
 _TAIL_LINES: Final = 10
 _LINE_LENGTH: Final = 300
+_OUR_OWN: Final = ("KAFKA_", "MONGO_URL", "OIDC_")
+"""How settings begin that say where we may go, and as whom: a child is told its own."""
 _TIED: Final = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; it outlasts the exec
@@ -35,6 +37,10 @@ _STARTER: Final = ThreadPoolExecutor(1)
 def tied(command: Sequence[str]) -> list[str]:
     """The same command, killed when the thread that starts it ends."""
     return [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
+
+
+def _common(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith(_OUR_OWN)}
 
 
 class StartError(DeployError):
@@ -99,7 +105,7 @@ class Daemon(ABC):
         """Whether the running process does its work; asked again and again while it starts."""
 
     def environment(self) -> Mapping[str, str]:
-        """What is added to our own environment."""
+        """What it is told besides what everybody on this machine is: who we are ourselves is not among that."""
         return {}
 
     def prepare(self) -> None:  # noqa: B027  # most children need no preparation
@@ -136,7 +142,7 @@ class Daemon(ABC):
             self._process = _STARTER.submit(
                 subprocess.Popen,
                 tied(self.command()),
-                env={**os.environ, **self.environment()},
+                env={**_common(os.environ), **self.environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

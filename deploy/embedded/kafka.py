@@ -68,6 +68,7 @@ BROKER_SETTINGS: Final = {
 
 BROKER: Final = "broker"
 SCRAM: Final = "SCRAM-SHA-512"
+_FORMAT: Final = "kafka-format"
 _FORMATTED: Final = "kafka-formatted"
 _API_VERSIONS: Final = struct.pack(">ihhih", 10, 18, 0, 0, -1)
 """Kafka's request that every client sends first: size, key 18, version 0, correlation id, no client id."""
@@ -181,6 +182,7 @@ class KafkaBroker(Daemon):
         Raises `ForeignDataError` where the data are of a cluster with other users, or with none.
         """
         self._data.mkdir(parents=True, exist_ok=True)
+        (self._secrets.folder / _FORMAT).unlink(missing_ok=True)  # of a start that was killed
         security = security_settings(
             self._protocol,
             key=self._secrets.certificate(BROKER),
@@ -207,7 +209,7 @@ class KafkaBroker(Daemon):
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # In a file, since everybody on the machine sees a command's arguments.
-        options = self._secrets.keep("kafka-format", "\n".join(scram_options(self._secrets)))
+        options = self._secrets.keep(_FORMAT, "\n".join(scram_options(self._secrets)))
         tool = [
             "kafka.tools.StorageTool",
             "format",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.contracts.base import Language, PersonId
 from shared.web.client_credentials import ClientCredentials, Credentials
+from shared.web.loopback import DIRECT
 
 EMAIL: Final = "email"
 
@@ -77,4 +78,4 @@ class IntakePersons:
 
 def intake_client(intake_url: str, credentials: Credentials) -> httpx.AsyncClient:
     """A client that signs in as our service."""
-    return httpx.AsyncClient(base_url=intake_url, auth=ClientCredentials(credentials), timeout=10.0)
+    return httpx.AsyncClient(base_url=intake_url, auth=ClientCredentials(credentials), timeout=10.0, mounts=DIRECT)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from shared.web.issuer_keys import discovery_url, require_trustworthy
+from shared.web.loopback import DIRECT
 
 _BEFORE_THE_END: Final = 30.0
 """Seconds before a token ends in which a new one is asked for."""
@@ -48,7 +49,7 @@ class Credentials:
     def obtain(self, **said: str) -> str:
         """A token, asked for at once; raises `httpx.HTTPError`."""
         asking = self.asking(**said)
-        with httpx.Client() as issuer:
+        with httpx.Client(mounts=DIRECT) as issuer:
             request = next(asking)
             while True:
                 try:

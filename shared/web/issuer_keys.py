@@ -11,6 +11,8 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
+from shared.web.loopback import DIRECT, OURSELVES
+
 log = structlog.get_logger()
 
 Key = RSAKey | ECKey | OKPKey
@@ -20,7 +22,8 @@ DISCOVERY: Final = "/.well-known/openid-configuration"
 ANSWER_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 10.0
 """At most so often is the issuer asked because a token names a key that is not known."""
-_OURSELVES: Final = ("127.0.0.1", "::1", "localhost")
+_SHORTEST_RSA: Final = 2048
+"""Bits; shorter keys can be broken (NIST SP 800-131A)."""
 
 
 class KeysUnknownError(Exception):
@@ -35,7 +38,7 @@ def discovery_url(issuer: str) -> str:
 def require_trustworthy(url: str) -> str:
     """The address again; raises `ValueError` where anybody on the way could answer in its place."""
     parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _OURSELVES):
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in OURSELVES):
         return url
     raise ValueError("https, or http on this very machine")
 
@@ -77,11 +80,11 @@ class IssuerKeys:
         self._asked_at = self._clock()
         try:
             self._keys = await self._told()
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # whatever the issuer says, it is asked again: who asks for us ends with this one
             log.warning("issuer_keys_not_read", error=type(error).__name__)
 
     async def _told(self) -> dict[str, Key]:
-        async with httpx.AsyncClient(timeout=ANSWER_SECONDS, transport=self._transport) as client:
+        async with httpx.AsyncClient(timeout=ANSWER_SECONDS, transport=self._transport, mounts=DIRECT) as client:
             described = (await client.get(discovery_url(self._issuer))).raise_for_status().json()
             if described["issuer"] != self._issuer:
                 raise ValueError("another issuer answers")
@@ -98,5 +101,6 @@ def _usable(keys: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Key]]:
             key = JWKRegistry.import_key(dict(said))
         except (JoseError, ValueError, KeyError, TypeError):
             continue
-        if isinstance(key, Key) and not key.is_private:
+        is_short = isinstance(key, RSAKey) and key.public_key.key_size < _SHORTEST_RSA
+        if isinstance(key, Key) and not key.is_private and not is_short:
             yield said["kid"], key

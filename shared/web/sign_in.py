@@ -30,6 +30,8 @@ _REFRESH_SECONDS: Final = 600.0
 """A key that the issuer withdrew is refused after this time at the latest."""
 _RETRY_SECONDS: Final = 2.0
 _REGISTRY: Final = jws.JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
+_TYPES: Final = ("jwt", "at+jwt")
+"""What a token may say that it is (RFC 8725, section 3.11): others are signed with the same keys for other ends."""
 _SUBJECT: Final = re.compile(r"[\x21-\x7e]{1,100}")
 _ORGANISATION: Final = re.compile(r"(?=.*\S)[^\x00-\x1f\x7f]{1,200}")
 _PARTNER: Final = re.compile(PARTNER_PATTERN)
@@ -119,8 +121,10 @@ class SignIn:
         try:
             header = jws.extract_compact(token.encode()).headers()
             kid, algorithm = header.get("kid"), header.get("alg")
-        except (JoseError, ValueError, AttributeError):
+        except (JoseError, ValueError, AttributeError, RecursionError):
             raise _refused("cannot be read") from None
+        if str(header.get("typ", "JWT")).lower().removeprefix("application/") not in _TYPES:
+            raise _refused("is of another type")
         if algorithm not in ALGORITHMS or not isinstance(kid, str):
             raise _refused("is not signed as it has to be")
         try:
@@ -138,7 +142,7 @@ class SignIn:
             raise _refused("has expired") from None
         except ClaimError as error:
             raise _refused(f"does not count here, by its claim {error.claim}") from None
-        except (JoseError, ValueError, TypeError):
+        except (JoseError, ValueError, TypeError, RecursionError):
             raise _refused("is not signed as it has to be") from None
         return claims
 

@@ -16,15 +16,21 @@ from structlog.testing import capture_logs
 from toy.trial import Trial, eventually
 
 from deploy.backends import Backends
+from deploy.embedded.daemon import Home
 from deploy.embedded.kafka import KafkaBroker, answers
+from deploy.embedded.ports import free_ports
 from deploy.principals import admit_to_mongo
 from deploy.secrets import CERTIFICATE_LASTS, Secrets
+from deploy.settings import ADMIN
 from shared import mongo
 from shared.kafka_access import KafkaAccess
 from shared.migrations import migrate
 from shared.pipeline import engine, outbox, set_aside
 
 NOT_ALLOWED = 13
+JARS = Path(__file__).parents[2] / "var" / "cache" / "jars"
+WHILE_IT_STARTS = timedelta(seconds=30)
+"""A broker that starts with a certificate that has ended does not trust itself."""
 
 
 @pytest.fixture(autouse=True)
@@ -87,10 +93,11 @@ async def test_nobody_comes_in_without_signing_in(backends: Backends) -> None:
     assert "does not answer" in (await plain.refusal() or "")
 
 
-async def test_a_service_with_a_wrong_password_says_so_once_and_is_not_ready(
-    backends: Backends, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = Trial(with_a_wrong_password(backends.kafka), backends.mongo)
+async def what_a_service_says(
+    access: KafkaAccess, mongo_url: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[str], set[bool]]:
+    """Why it is not let in, in its log, and whether it is ready, when it has tried three times."""
+    trial = Trial(access, mongo_url)
     pipeline = trial.pipeline()
     asked: list[str | None] = []
     ask = KafkaAccess.refusal
@@ -102,8 +109,8 @@ async def test_a_service_with_a_wrong_password_says_so_once_and_is_not_ready(
     async def tried_three_times() -> bool:
         return len(asked) > 2
 
-    monkeypatch.setattr(KafkaAccess, "refusal", noted)
-    with capture_logs() as lines:
+    with capture_logs() as lines, monkeypatch.context() as patched:
+        patched.setattr(KafkaAccess, "refusal", noted)
         starting = asyncio.create_task(pipeline.start())
         await eventually(tried_three_times)
         starting.cancel()
@@ -112,10 +119,52 @@ async def test_a_service_with_a_wrong_password_says_so_once_and_is_not_ready(
     await pipeline.stop()
     await trial.client.drop_database(trial.names.service)
     trial.client.close()
+    return [line["reason"] for line in lines if line["event"] == "broker_unreachable"], set(ready.values())
 
-    [line] = [line for line in lines if line["event"] == "broker_unreachable"]
-    assert line["reason"] == f"{backends.kafka.kafka_bootstrap} refuses the password of admin"
-    assert set(ready.values()) == {False}
+
+async def test_a_service_with_a_wrong_password_says_so_once_and_is_not_ready(
+    backends: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = await what_a_service_says(with_a_wrong_password(backends.kafka), backends.mongo, monkeypatch)
+
+    assert said == ([f"{backends.kafka.kafka_bootstrap} refuses the password of admin"], {False})
+
+
+async def test_a_running_broker_whose_certificate_ends_is_refused_until_it_is_started_again(
+    backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate is renewed by the start, and whoever trusted the broker before trusts it again."""
+    if not isinstance(backends.broker, KafkaBroker):
+        pytest.skip("its certificate is made elsewhere")
+    port, controller_port = free_ports(2)
+    broker = KafkaBroker(
+        Home(tmp_path),
+        port=port,
+        controller_port=controller_port,
+        jar_cache=JARS,
+        secrets=Secrets(tmp_path / "secrets"),
+        protocol="SASL_SSL",
+    )
+    made = datetime.now(UTC) + WHILE_IT_STARTS - CERTIFICATE_LASTS
+    certificate = Secrets.certificate
+    with monkeypatch.context() as long_ago:
+        long_ago.setattr(Secrets, "certificate", lambda self, name: certificate(self, name, made))
+        await asyncio.to_thread(broker.start)
+    access = broker.access_of(ADMIN)
+    expired = f"the certificate of {access.kafka_bootstrap} is refused: certificate has expired"
+
+    async def has_expired() -> bool:
+        return await access.refusal() == expired
+
+    try:
+        assert await access.refusal() is None
+        await eventually(has_expired, seconds=2 * WHILE_IT_STARTS.total_seconds())
+        assert await what_a_service_says(access, backends.mongo, monkeypatch) == ([expired], {False})
+
+        await asyncio.to_thread(broker.restart)
+        assert await access.refusal() is None
+    finally:
+        broker.discard()
 
 
 async def test_the_controller_answers_nobody_without_the_broker_s_certificate(backends: Backends) -> None:

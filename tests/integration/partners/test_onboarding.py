@@ -1,110 +1,33 @@
-"""Partners are let in and out: what Kafka lets them do after each change, also where a change was broken off."""
+"""Partners are let in and out: what Kafka lets them do after each change."""
 
 import asyncio
 import os
 import stat
-from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 from confluent_kafka import Producer
 from dotenv import dotenv_values
+from joserfc.jwk import ECKey
+from letting_in import QUOTA, Office, basic, limits_of
+from signing import KnownKeys
 from taking_part import takes_no_part, takes_part
 from toy.trial import eventually
 
 from deploy.backends import Backends
-from deploy.embedded.issuer import EmbeddedIssuer, RefusedError
-from deploy.onboarding import Onboarding, OnboardingError, Step
-from deploy.principals import grant, librdkafka
-from deploy.quotas import Quota, limits
-from deploy.secrets import Secrets
-from shared.kafka_access import KafkaAccess
+from deploy.embedded.issuer import AUDIENCE, EmbeddedIssuer
+from deploy.onboarding import OnboardingError
+from deploy.principals import grant, librdkafka, who_lacks
+from deploy.quotas import Quota
 from shared.rights import Kind, Operation, Right
-from shared.topics import partner_topics, topics_of_partner
-
-QUOTA = Quota(64 * 1024, 1024 * 1024, 25)
-
-Change = Callable[[str], Iterator[Step]]
-
-
-def basic(client: str, secret: str) -> str:
-    return "Basic " + b64encode(f"{client}:{secret}".encode()).decode()
-
-
-class Office:
-    """Lets one partner in and out, and asks Kafka what it may do with the credentials it was given."""
-
-    def __init__(self, backends: Backends, folder: Path) -> None:
-        self.id = f"p-{uuid4().hex[:8]}"
-        self.folder = folder
-        self.secrets = Secrets(folder / "secrets")
-        queue, _ = partner_topics(self.id)
-        self.onboarding = Onboarding(
-            backends.kafka,
-            self.secrets,
-            folder,
-            told={"OIDC_ISSUER": "http://127.0.0.1:8180"},
-            quota=QUOTA,
-            others={f"service-{self.id}": [Right(Kind.TOPIC, queue.name, Operation.WRITE)]},
-        )
-
-    async def change(self, change: Change) -> list[str]:
-        """Every step of it, and what each was."""
-        return await asyncio.to_thread(lambda: [self._taken(step) for step in change(self.id)])
-
-    async def broken_off(self, change: Change, after: int) -> bool:
-        """The first steps only; whether there were more."""
-
-        def some() -> bool:
-            for number, step in enumerate(change(self.id)):
-                if number == after:
-                    return True
-                step.do()
-            return False
-
-        return await asyncio.to_thread(some)
-
-    def gives_token(self, client: str, secret: str | None) -> bool:
-        """Whether the issuer still takes somebody for this client."""
-        issuer = EmbeddedIssuer("http://127.0.0.1:8180", self.secrets)
-        try:
-            issuer.token(basic(client, secret or ""), {"grant_type": "client_credentials"})
-        except RefusedError:
-            return False
-        return True
-
-    def handed_over(self) -> KafkaAccess:
-        """What the partner's credentials file says now."""
-        told = dotenv_values(self.onboarding.credentials(self.id))
-        return KafkaAccess.model_validate({name.lower(): value for name, value in told.items() if name[0] == "K"})
-
-    def _taken(self, step: Step) -> str:
-        step.do()
-        return step.what
-
-
-def limits_of(backends: Backends, users: Collection[str]) -> dict[str, Quota]:
-    return {user: quota for user, quota in limits(backends.kafka).items() if user in users}
-
-
-@pytest.fixture
-async def office(backends: Backends, tmp_path: Path) -> AsyncIterator[Office]:
-    if not backends.servers:
-        pytest.skip("BACKEND=external: users and rights are not ours")
-    made = Office(backends, tmp_path)
-    yield made
-    await made.change(made.onboarding.removing)
-    admin = AIOKafkaAdminClient(**backends.kafka.options)
-    await admin.start()
-    await admin.delete_topics([topic.name for topic in topics_of_partner(made.id)])
-    await admin.close()
+from shared.topics import partner_topics
+from shared.web.problems import ProblemError
+from shared.web.sign_in import LEEWAY_SECONDS, SignIn, Trust
 
 
 async def test_a_partner_that_was_let_in_takes_part_with_what_it_was_handed(office: Office) -> None:
@@ -124,11 +47,8 @@ async def test_a_partner_that_was_let_in_takes_part_with_what_it_was_handed(offi
 async def test_the_gateway_takes_part_in_a_partner_s_place_by_a_user_of_its_own(office: Office) -> None:
     await office.change(office.onboarding.adding)
 
-    told = dotenv_values(office.folder / "gateway" / f"{office.id}.env")
-
-    gateways = KafkaAccess.model_validate({name.lower(): value for name, value in told.items()})
-    assert gateways.kafka_sasl_username == f"partner-{office.id}-gateway"
-    assert await takes_part(gateways, office.id)
+    assert office.of_gateway().kafka_sasl_username == f"partner-{office.id}-gateway"
+    assert await takes_part(office.of_gateway(), office.id)
 
 
 async def test_after_a_rotation_both_passwords_count_and_after_its_end_the_new_one_only(office: Office) -> None:
@@ -152,6 +72,24 @@ async def test_after_a_rotation_both_passwords_count_and_after_its_end_the_new_o
     assert await takes_part(new, office.id)
     await eventually(partial(takes_no_part, old, office.id))
     assert await office.change(office.onboarding.finishing) == []
+
+
+async def test_a_token_that_was_got_with_the_old_secret_counts_until_it_expires(office: Office) -> None:
+    await office.change(office.onboarding.adding)
+    told = dotenv_values(office.onboarding.credentials(office.id))
+    issuer = EmbeddedIssuer(told["OIDC_ISSUER"] or "", office.secrets)
+    authorization = basic(told["OIDC_CLIENT_ID"] or "", told["OIDC_CLIENT_SECRET"] or "")
+    token = issuer.token(authorization, {"grant_type": "client_credentials"})["access_token"]
+    await office.change(office.onboarding.rotating)
+    await office.change(office.onboarding.finishing)
+    [key] = issuer.keys()["keys"]
+    clock = [time.time()]
+    door = SignIn(Trust(told["OIDC_ISSUER"] or "", AUDIENCE), KnownKeys(ECKey.import_key(key)), clock=lambda: clock[0])
+
+    assert (await door.caller(f"Bearer {token}")).partner_id == office.id
+    clock[0] += 15 * 60 + LEEWAY_SECONDS + 1
+    with pytest.raises(ProblemError, match="has expired"):
+        await door.caller(f"Bearer {token}")
 
 
 async def test_who_stole_the_old_password_and_is_still_connected_is_shut_out_too(office: Office) -> None:
@@ -220,30 +158,16 @@ async def test_of_a_removed_partner_nothing_is_left_but_its_topics(office: Offic
     assert await office.change(office.onboarding.removing) == []
 
 
-async def test_after_a_rotation_that_was_broken_off_a_removal_leaves_nothing_either(
+async def test_a_right_that_was_lost_comes_back_and_a_partner_s_that_is_too_many_goes(
     office: Office, backends: Backends
 ) -> None:
-    after = 1
-    await office.change(office.onboarding.adding)
-    while await office.broken_off(office.onboarding.rotating, after):
-        await office.change(office.onboarding.removing)
-
-        users = [f"partner-{office.id}-{which}" for which in ("1", "2", "gateway")]
-        assert await asyncio.to_thread(limits_of, backends, users) == {}
-        assert not (await asyncio.to_thread(office.onboarding.standing, office.id)).is_known
-        assert [path.name for path in office.folder.rglob("*") if path.is_file()] == ["ca.pem"]
-        await office.change(office.onboarding.adding)
-        after += 1
-    assert after > 3
-
-
-async def test_a_right_that_was_lost_comes_back_and_one_too_many_goes(office: Office, backends: Backends) -> None:
     await office.change(office.onboarding.adding)
     user, service = f"partner-{office.id}-1", f"service-{office.id}"
     queue, replies = partner_topics(office.id)
+    of_others = Right(Kind.TOPIC, replies.name, Operation.READ)
     strange = {
         user: [Right(Kind.TOPIC, queue.name, Operation.READ), Right(Kind.TOPIC, queue.name, Operation.WRITE)],
-        service: [Right(Kind.TOPIC, replies.name, Operation.READ)],
+        service: [of_others],
     }
     await asyncio.to_thread(grant, backends.kafka, strange)
 
@@ -253,6 +177,7 @@ async def test_a_right_that_was_lost_comes_back_and_one_too_many_goes(office: Of
     ]
     assert await office.change(office.onboarding.adding) == []
     assert await takes_part(office.handed_over(), office.id)
+    assert not await asyncio.to_thread(who_lacks, backends.kafka, {service: [of_others]})
 
 
 async def test_every_user_of_a_partner_has_its_limits_which_follow_the_settings(
@@ -299,44 +224,3 @@ async def test_a_reply_of_two_megabytes_is_refused_by_kafka(office: Office) -> N
         with pytest.raises(MessageSizeTooLargeError):
             await producer.send_and_wait(replies.name, os.urandom(2_000_000))
         await producer.send_and_wait(replies.name, b"{}")
-
-
-@pytest.mark.parametrize(
-    ("before", "name"),
-    [
-        ([], "adding"),
-        (["adding"], "rotating"),
-        (["adding", "rotating"], "finishing"),
-        (["adding"], "suspending"),
-        (["adding", "suspending"], "resuming"),
-        (["adding"], "removing"),
-    ],
-    ids=lambda said: said if isinstance(said, str) else None,
-)
-async def test_a_change_that_was_broken_off_anywhere_ends_when_it_is_typed_again(
-    office: Office, before: list[str], name: str
-) -> None:
-    """A first attempt ends after each of the steps in turn, and a second one ends it all."""
-    change: Change = getattr(office.onboarding, name)
-    after = 0
-    has_more = True
-    while has_more:
-        for earlier in before:
-            await office.change(getattr(office.onboarding, earlier))
-        has_more = await office.broken_off(change, after)
-        if has_more:
-            await office.change(change)
-        now = await asyncio.to_thread(office.onboarding.standing, office.id)
-        gateway = f"partner-{office.id}-gateway"
-        if name == "removing":
-            assert not now.is_known, after
-        elif name == "suspending":
-            assert now.is_suspended, after
-        else:
-            assert now.with_rights == {*now.own, gateway}, after
-            assert now.newest in now.own, after
-            assert len(now.own) == (2 if name == "rotating" else 1), after
-            await eventually(partial(takes_part, office.handed_over(), office.id))
-        await office.change(office.onboarding.removing)
-        after += 1
-    assert after > 1

@@ -1,6 +1,9 @@
 """A platform lets its partners in, leaves them as they stand at its next start, and takes an operator's orders."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from functools import partial
@@ -32,9 +35,11 @@ class Office:
     def __init__(self, backends: Backends, folder: Path) -> None:
         self._settings = PlatformSettings(var_dir=folder)
         self.onboarding = onboarding_of(self._settings, backends.kafka)
+        self.secrets = Secrets(folder / "secrets")
+        self.said: list[str] = []
 
     async def start(self) -> None:
-        await Platform(self._settings, print)._provision()
+        await Platform(self._settings, self.said.append)._provision()
 
     async def change(self, steps: Iterator[Step]) -> None:
         await asyncio.to_thread(lambda: [step.do() for step in steps])
@@ -61,12 +66,11 @@ async def office(backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("wegweiser.platform.backends", lambda _: backends)
     for name, value in {**backends.kafka.environment, "VAR_DIR": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
-    secrets, known = Secrets(tmp_path / "secrets"), backends.kafka
+    made, known = Office(backends, tmp_path), backends.kafka
     assert known.kafka_sasl_password is not None
     assert known.kafka_ca is not None
-    secrets.keep(password_file(ADMIN), known.kafka_sasl_password.get_secret_value())
-    secrets.keep(secrets.authority.name, known.kafka_ca.read_text())
-    made = Office(backends, tmp_path)
+    made.secrets.keep(password_file(ADMIN), known.kafka_sasl_password.get_secret_value())
+    made.secrets.keep(made.secrets.authority.name, known.kafka_ca.read_text())
     await made.remove_everybody()  # others may have let in somebody of the same name
     await made.start()
     yield made
@@ -98,12 +102,62 @@ async def test_nobody_comes_back_in_by_a_start(office: Office, monkeypatch: pyte
     assert not office.onboarding.credentials(REMOVED).exists()
 
 
+async def test_who_is_still_in_when_its_terms_are_over_is_named(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def named(*, on: date | None = None) -> list[str]:
+        return [id_ for id_ in partners() if on is None or id_ not in (SUSPENDED, REMOVED)]
+
+    await office.change(office.onboarding.removing(REMOVED))
+    for module in ("partner", "platform"):  # the first takes its own from the second when it is imported
+        monkeypatch.setattr(f"wegweiser.{module}.partners", named)
+    line = f"no term that is not over names {SUSPENDED}, but it still has rights: wegweiser partner remove {SUSPENDED}"
+
+    await office.start()
+
+    assert office.said == [line]
+    assert (await office.order("show", SUSPENDED))[-1] == line
+    assert line not in await office.order("show", ROTATED)
+
+
+async def somebody_waits_for(file: Path) -> bool:
+    """Whether somebody stands in line for this lock (proc(5), `/proc/locks`)."""
+    inode = os.stat(file).st_ino
+    lines = await asyncio.to_thread(Path("/proc/locks").read_text)
+    return any("->" in line and f":{inode} " in line for line in lines.splitlines())
+
+
+async def test_a_start_waits_for_a_rotation_and_leaves_what_it_wrote(office: Office) -> None:
+    with office.secrets.alone():
+        starting = asyncio.create_task(office.start())
+        await eventually(partial(somebody_waits_for, office.secrets.folder / "lock"))
+        await office.change(office.onboarding.rotating(ROTATED))
+    await starting
+
+    assert office.handed_over(ROTATED).kafka_sasl_username == f"partner-{ROTATED}-2"
+    assert await takes_part(office.handed_over(ROTATED), ROTATED)
+
+
+async def test_of_two_orders_at_once_the_second_finds_what_the_first_did(office: Office) -> None:
+    def order() -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "wegweiser", "partner", "rotate", ROTATED]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    orders = [await asyncio.to_thread(order) for _ in range(2)]
+    answers = [await asyncio.to_thread(one.communicate) for one in orders]
+
+    assert sorted(one.returncode for one in orders) == [0, 1]
+    [refusal] = [error for _, error in answers if error]
+    assert f"{ROTATED} has two passwords already" in refusal
+    assert await takes_part(office.handed_over(ROTATED), ROTATED)
+
+
 async def test_an_order_is_carried_out_once_and_a_dry_run_only_says_it(office: Office) -> None:
     handed = office.handed_over(SUSPENDED)
 
     would_be_done = await office.order("suspend", SUSPENDED, "--dry-run")
 
-    assert f"take the rights of partner-{SUSPENDED}-1" in would_be_done
+    assert f"take the rights of partner-{SUSPENDED}-1, partner-{SUSPENDED}-gateway" in would_be_done
     assert (await office.order("show", SUSPENDED))[0] == f"{SUSPENDED}: active"
     assert await takes_part(handed, SUSPENDED)
     assert await office.order("suspend", SUSPENDED) == would_be_done

@@ -39,6 +39,19 @@ def test_start_returns_when_ready_and_stop_when_ended(tmp_path: Path) -> None:
     assert Home(tmp_path).pid_file("script").read() is None
 
 
+def test_a_child_is_not_told_who_its_parent_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KAFKA_SASL_PASSWORD", "MONGO_URL", "OIDC_CLIENT_SECRET", "LANGUAGE"):
+        monkeypatch.setenv(name, "of the parent")
+    script = Script(tmp_path, "import os; print(dict(os.environ), flush=True); " + READY)
+
+    script.start()
+    script.stop()
+
+    told = "".join(script.log_since_start())
+    assert "LANGUAGE" in told
+    assert not any(name in told for name in ("KAFKA_", "MONGO_", "OIDC_"))
+
+
 def test_it_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
     script = Script(tmp_path, READY)
     asking = threading.Thread(target=script.start)

@@ -48,15 +48,30 @@ def test_a_closed_port_does_not_answer() -> None:
     assert not answers(closed)
 
 
-def test_data_of_a_broker_without_these_users_are_refused_and_left_alone(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+def a_broker(folder: Path) -> KafkaBroker:
+    """One that has data."""
+    home = Home(folder)
     meta = home.data("kafka") / "meta.properties"
     meta.parent.mkdir(parents=True)
     meta.write_text("cluster.id=earlier")
-    secrets = Secrets(tmp_path / "secrets")
-    broker = KafkaBroker(home, port=1, controller_port=2, jar_cache=tmp_path, secrets=secrets, protocol="SASL_SSL")
+    secrets = Secrets(folder / "secrets")
+    return KafkaBroker(home, port=1, controller_port=2, jar_cache=folder, secrets=secrets, protocol="SASL_SSL")
+
+
+def test_data_of_a_broker_without_these_users_are_refused_and_left_alone(tmp_path: Path) -> None:
+    broker = a_broker(tmp_path)
 
     with pytest.raises(ForeignDataError, match=f"start afresh: rm -r {tmp_path}/data"):
         broker.prepare()
 
-    assert meta.read_text() == "cluster.id=earlier"
+    assert (tmp_path / "data" / "kafka" / "meta.properties").read_text() == "cluster.id=earlier"
+
+
+def test_passwords_that_a_killed_start_left_in_a_file_are_removed(tmp_path: Path) -> None:
+    broker, secrets = a_broker(tmp_path), Secrets(tmp_path / "secrets")
+    secrets.keep("kafka-formatted", "SASL_SSL")
+    left = secrets.keep("kafka-format", "--add-scram=…")
+
+    broker.prepare()
+
+    assert not left.exists()

@@ -3,10 +3,12 @@
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
+import pytest
 from cryptography import x509
 
-from deploy.secrets import CERTIFICATE_LASTS, Secrets
+from deploy.secrets import CERTIFICATE_LASTS, Secrets, sweep, write_private
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -62,3 +64,18 @@ def test_an_authority_that_ends_is_followed_by_another_with_a_certificate_of_its
 
     certificate_in(path).verify_directly_issued_by(certificate_in(secrets.authority))
     assert certificate_in(secrets.authority) != former
+
+
+def test_drafts_of_who_was_killed_are_swept_away_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_private(tmp_path / "awo.env", "kept")
+    (tmp_path / ".hidden").touch()
+    monkeypatch.setattr(Path, "replace", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_private(tmp_path / "vhs.env", "secret")
+    assert len(list(tmp_path.iterdir())) == 3
+
+    sweep(tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {"awo.env", ".hidden"}

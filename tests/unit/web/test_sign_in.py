@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from signing import AUDIENCE, DAY, ISSUER, KEY, KnownKeys, claims, sign_in, token
 
@@ -31,6 +31,10 @@ def signed_by(key: Any, header: dict[str, Any], said: dict[str, Any]) -> str:
 def unsigned(header: dict[str, Any], signature: bytes = b"") -> str:
     parts = (json.dumps(header).encode(), json.dumps(claims(Role.OPERATOR)).encode(), signature)
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+
+def containing(payload: bytes) -> str:
+    return jws.serialize_compact({"alg": "ES256", "kid": KEY.kid}, payload, KEY)
 
 
 def altered(good: str) -> str:
@@ -73,6 +77,14 @@ async def test_roles_are_a_list_or_a_text_and_unknown_ones_give_nothing(said: An
     assert (await sign_in().caller(f"Bearer {token(roles=said)}")).roles == roles
 
 
+@pytest.mark.parametrize("said", [None, "JWT", "jwt", "at+jwt", "application/at+jwt"])
+async def test_a_token_may_say_that_it_is_one(said: str | None) -> None:
+    header = {"alg": "ES256", "kid": KEY.kid} | ({} if said is None else {"typ": said})
+    given = jws.serialize_compact(header, json.dumps(claims(Role.OPERATOR)).encode(), KEY)
+
+    assert (await sign_in().caller(f"Bearer {given}")).roles == {Role.OPERATOR}
+
+
 @pytest.mark.parametrize(
     "key", [RSAKey.generate_key(2048, auto_kid=True), OKPKey.generate_key("Ed25519", auto_kid=True)]
 )
@@ -113,6 +125,11 @@ async def test_other_asymmetric_signatures_count_as_well(key: Any) -> None:
         (unsigned({"alg": ["ES256"], "kid": KEY.kid}), "not signed"),
         (unsigned({"alg": "ES256", "kid": ["a"]}), "not signed"),
         (unsigned({"alg": "ES256"}), "not signed"),
+        (containing(b'{"sub": ' + b"[" * 3000), "not signed"),
+        (containing(b"[1]"), "not signed"),
+        (signed_by(KEY, {"alg": "ES256", "typ": "logout+jwt"}, claims(Role.OPERATOR)), "another type"),
+        (signed_by(KEY, {"alg": "ES256", "typ": "JOSE"}, claims(Role.OPERATOR)), "another type"),
+        (unsigned({"alg": "ES256", "kid": KEY.kid, "typ": ["JWT"]}), "another type"),
         (unsigned({}), "cannot be read"),
         ("a.b.c", "cannot be read"),
         ("a", "cannot be read"),
@@ -240,6 +257,30 @@ async def test_an_issuer_that_goes_away_leaves_its_keys() -> None:
 
     assert (await issuer.sign_in.caller(f"Bearer {token(Role.COORDINATOR)}")).roles == {Role.COORDINATOR}
     assert issuer.sign_in.is_ready
+
+
+@pytest.mark.parametrize("jwks_uri", ["https://[::1", "https://issuer.example/\x00", 7, None])
+async def test_an_address_of_keys_that_cannot_be_one_is_no_end_of_asking(jwks_uri: Any) -> None:
+    issuer = FakeIssuer()
+    good = issuer.described["jwks_uri"]
+    issuer.described["jwks_uri"] = jwks_uri
+    await issuer.keyring.refresh()
+    assert not issuer.keyring.is_known
+
+    issuer.described["jwks_uri"] = good
+    await issuer.keyring.refresh()
+    assert issuer.keyring.is_known
+
+
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
+async def test_a_key_that_can_be_broken_opens_nothing() -> None:
+    short, long = (RSAKey.generate_key(bits, auto_kid=True) for bits in (1024, 2048))
+    issuer = FakeIssuer(*(key.as_dict(private=False) for key in (short, long)))
+
+    forged, good = (signed_by(key, {"alg": "RS256", "kid": key.kid}, claims(Role.OPERATOR)) for key in (short, long))
+
+    assert "does not name" in (await refusal(forged, issuer.sign_in)).detail
+    assert (await issuer.sign_in.caller(f"Bearer {good}")).roles == {Role.OPERATOR}
 
 
 async def test_until_the_issuer_answers_nobody_is_let_in_or_refused() -> None:

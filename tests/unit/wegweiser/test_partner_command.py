@@ -50,8 +50,27 @@ def test_where_nothing_was_started_nothing_is_made(tmp_path: Path) -> None:
     assert not (tmp_path / "var").exists()
 
 
+@pytest.mark.parametrize("words", [("add", "awo", "--dry-run"), ("show", "awo"), ("add", "awo")], ids=" ".join)
+def test_where_kafka_was_not_started_no_password_of_its_administrator_is_made_up(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"BOOTSTRAP": "127.0.0.1:1", "SASL_USERNAME": "operator", "SASL_PASSWORD": "secret"}.items():
+        monkeypatch.setenv(f"KAFKA_{name}", value)
+
+    assert refused(*words) == (
+        f"{tmp_path}/var/secrets does not hold the administrator's password: go where Kafka was started"
+    )
+    assert not (tmp_path / "var").exists()
+
+
+def test_who_is_named_by_terms_that_are_over_only_is_not_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wegweiser.partner.partners", lambda *, on: ["vhs"] if on else ["awo", "vhs"])
+
+    assert refused("add", "awo") == "no term that is not over names awo; partners are vhs"
+
+
 def test_only_who_is_in_the_agreement_is_let_in() -> None:
-    assert refused("add", "awo-kreis").startswith("awo-kreis is no partner of the agreement; there are awo, ")
+    assert refused("add", "awo-kreis").startswith("no term that is not over names awo-kreis; partners are awo, ")
 
 
 def test_who_is_named_by_a_term_that_is_not_over_is_not_removed() -> None:

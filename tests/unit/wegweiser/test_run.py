@@ -84,7 +84,7 @@ def test_a_demo_begins_in_an_empty_folder_of_its_own(tmp_path: Path) -> None:
     Show(usual.of_the_demo).claim(empties=True)
 
     assert usual.of_the_demo.jar_cache == usual.jar_cache
-    assert sorted(path.name for path in usual.of_the_demo.var_dir.iterdir()) == ["run"]
+    assert sorted(path.name for path in usual.of_the_demo.var_dir.iterdir()) == ["run", "secrets"]
     assert (usual.var_dir / "data" / "mongod").exists()
 
 
