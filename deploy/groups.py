@@ -13,7 +13,7 @@ from shared.kafka_access import KafkaAccess
 
 MOST_GROUPS: Final = 100
 """Of one partner."""
-_ANSWER_SECONDS: Final = 30.0
+_ANSWER_SECONDS: Final = 5.0
 
 
 class Groups:

@@ -137,10 +137,11 @@ def admit_to_mongo(admin_url: str, urls: Iterable[str]) -> None:
             client.admin.command({command: user, "pwd": named["password"], "roles": roles})
 
 
-def librdkafka(access: KafkaAccess) -> dict[str, str | None]:
+def librdkafka(access: KafkaAccess) -> dict[str, str | int | None]:
     """The same access as confluent-kafka takes it."""
     assert access.kafka_sasl_password is not None, "where nobody signs in there are no users"
-    options = {
+    options: dict[str, str | int | None] = {
+        "log_level": _CRITICAL,
         "bootstrap.servers": access.kafka_bootstrap,
         "security.protocol": access.kafka_security_protocol,
         "sasl.mechanism": access.kafka_sasl_mechanism,
@@ -152,7 +153,7 @@ def librdkafka(access: KafkaAccess) -> dict[str, str | None]:
 
 def _answers(admin: KafkaAccess, ask: Callable[[AdminClient], Mapping[Any, "Future[Any]"]]) -> list[Any]:
     try:
-        client = AdminClient({**librdkafka(admin), "log_level": _CRITICAL})  # what was asked dies with it
+        client = AdminClient(librdkafka(admin))  # what was asked dies with it
         return [future.result(_ANSWER_SECONDS) for future in ask(client).values()]
     except KafkaException as error:
         raise KafkaConnectionError(error.args[0].str()) from None

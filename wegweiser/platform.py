@@ -17,6 +17,7 @@ from deploy.embedded.daemon import Daemon, Home
 from deploy.embedded.issuer import AUDIENCE, CLIENTS, COMMAND_LINE, Issuer, issuer_url
 from deploy.embedded.mail import MailSink
 from deploy.errors import DeployError
+from deploy.groups import MOST_GROUPS, Groups
 from deploy.handover import CREDENTIALS, GATEWAY_FOLDER
 from deploy.onboarding import Onboarding
 from deploy.principals import admit, admit_to_mongo, grant
@@ -40,6 +41,8 @@ STILL_IN: Final = "no term that is not over names {0}, but it still has rights: 
 HANDED_OUT: Final = (CREDENTIALS, GATEWAY_FOLDER, SERVICE_FILES)
 """The folders with files for one process or partner each."""
 _PAUSE_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 10.0
+"""How often it is looked whether partners have too many consumer groups."""
 
 
 class AlreadyRunningError(DeployError):
@@ -64,6 +67,7 @@ class Platform:
         self._say = say
         self._supervisor = Supervisor(say, lambda name: home.stopped(name).exists())
         self._pid_file = home.pid_file(PID_FILE)
+        self._guard: asyncio.Task[None] | None = None
         self._stop_files = [home.stopped(name) for name in DOORS]
         self._partner_ids = partners()
         self.backends = backends(settings)
@@ -144,6 +148,8 @@ class Platform:
         self._say("starting the services …")
         await self._supervisor.start(*self._services)
         await self._activate()
+        if self._is_locked_by_us:
+            self._guard = asyncio.create_task(self._keep_groups_few())
         self._write_environment()
 
     async def _provision(self) -> list[str]:
@@ -163,7 +169,7 @@ class Platform:
 
     def _admit(self) -> None:
         """Let everybody in who is of this platform; elsewhere users are somebody else's work."""
-        if self.backends.broker is not None and self._settings.kafka_security_protocol != "PLAINTEXT":
+        if self._is_locked_by_us:
             rights = rights_with(self._partner_ids)
             with self._secrets.alone():
                 admit(self.backends.kafka, map(self.backends.kafka_of, rights))
@@ -171,6 +177,23 @@ class Platform:
                 self._welcome_partners()
         if self.backends.database is not None:
             admit_to_mongo(self.backends.mongo, map(self.backends.mongo_of, DOORS))
+
+    @property
+    def _is_locked_by_us(self) -> bool:
+        """Whether users and rights on this Kafka are ours to keep."""
+        return self.backends.broker is not None and self._settings.kafka_security_protocol != "PLAINTEXT"
+
+    async def _keep_groups_few(self) -> None:
+        """Forget the consumer groups that a partner has too many of, again and again."""
+        groups = Groups(self.backends.kafka)
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                forgotten = await asyncio.to_thread(groups.forget_surplus, self._partner_ids)
+            except KafkaError:  # the supervisor tells that Kafka is away
+                continue
+            for id_, number in forgotten.items():
+                self._say(f"{id_} has more than {MOST_GROUPS} consumer groups; {number} without members are forgotten")
 
     def _welcome_partners(self) -> None:
         """Let in who was never let in; who was suspended or removed stays so."""
@@ -207,6 +230,8 @@ class Platform:
 
     async def stop(self) -> None:
         """Partners first, then the services, which drain, then what they need."""
+        if self._guard is not None:
+            self._guard.cancel()
         order: list[list[Server]] = [[*self._partners], [*self._services], [self._mail, self.issuer]]
         await self._supervisor.stop([*order, *([server] for server in self.backends.servers)])
         forget_environment(self._settings.var_dir)

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import OffsetMetadataTooLargeError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from taking_part import commit
 
 from deploy import groups
 from deploy.backends import Backends
@@ -43,15 +44,6 @@ async def partners(backends: Backends, tmp_path: Path) -> AsyncIterator[Let]:
         await asyncio.to_thread(lambda id_=id_: [step.do() for step in onboarding.removing(id_)])
         await admin.delete_topics([topic.name for topic in topics_of_partner(id_)])
     await admin.close()
-
-
-async def commit(access: KafkaAccess, id_: str, names: list[str]) -> None:
-    """As a partner that belongs to none of these groups may."""
-    partition = TopicPartition(partner_topics(id_)[0].name, 0)
-    for name in names:
-        async with AIOKafkaConsumer(**access.options, group_id=f"{id_}.{name}", enable_auto_commit=False) as consumer:
-            consumer.assign([partition])
-            await consumer.commit({partition: OffsetAndMetadata(1, "")})
 
 
 async def groups_of(backends: Backends, *ids: str) -> set[str]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from dotenv import dotenv_values
-from taking_part import takes_no_part, takes_part
+from taking_part import commit, takes_no_part, takes_part
 from toy.trial import eventually
 from typer.testing import CliRunner
 
+from deploy import groups
 from deploy.backends import Backends
 from deploy.onboarding import Step
 from deploy.secrets import Secrets, password_file
@@ -38,8 +39,12 @@ class Office:
         self.secrets = Secrets(folder / "secrets")
         self.said: list[str] = []
 
+    def platform(self) -> Platform:
+        """One that was not started."""
+        return Platform(self._settings, self.said.append)
+
     async def start(self) -> None:
-        await Platform(self._settings, self.said.append)._provision()
+        await self.platform()._provision()
 
     async def change(self, steps: Iterator[Step]) -> None:
         await asyncio.to_thread(lambda: [step.do() for step in steps])
@@ -177,3 +182,19 @@ async def test_what_a_partner_is_shown_as_tells_everything_but_its_secrets(offic
     secrets = office.handed_over(ROTATED).kafka_sasl_password
     assert secrets is not None
     assert secrets.get_secret_value() not in said
+
+
+async def test_a_platform_forgets_groups_that_a_partner_has_too_many_of(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wegweiser.platform._LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(groups.surplus, "__kwdefaults__", {"most": 1})
+    await commit(office.handed_over(ROTATED), ROTATED, ["a", "b", "c"])
+
+    guard = asyncio.create_task(office.platform()._keep_groups_few())
+
+    async def is_said() -> bool:
+        return any(line.startswith(f"{ROTATED} has more than") for line in office.said)
+
+    await eventually(is_said)
+    guard.cancel()
