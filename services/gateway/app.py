@@ -14,9 +14,10 @@ from services.gateway.partners import LOOK_SECONDS, Partner, Partners
 from services.gateway.queues import Follower, Readers
 from services.gateway.repository import MIGRATIONS, Knowledge
 from services.gateway.settings import GatewaySettings
+from services.gateway.webhooks.deliveries import Deliveries
+from services.gateway.webhooks.migrations import MIGRATIONS as OF_WEBHOOKS
 from services.gateway.webhooks.sender import Senders
-from services.gateway.webhooks.store import MIGRATIONS as OF_WEBHOOKS
-from services.gateway.webhooks.store import Deliveries, Webhooks
+from services.gateway.webhooks.store import Webhooks
 from services.gateway.writers import Writers
 from shared.service import BareService
 from shared.topics import GATEWAY

@@ -11,8 +11,9 @@ from services.gateway.api import PREFIX
 from services.gateway.domain.webhooks import BETWEEN_REPLAYS, Failure, State, Webhook, new_seed, secret_of
 from services.gateway.partners import Partner
 from services.gateway.webhooks.addresses import LONGEST, BadUrlError
+from services.gateway.webhooks.deliveries import Deliveries
 from services.gateway.webhooks.sender import Senders
-from services.gateway.webhooks.store import Deliveries, Webhooks
+from services.gateway.webhooks.store import Webhooks
 from shared.pipeline.engine import utc_now
 from shared.web.bodies import json_body, read_json
 from shared.web.cursor import cursor_at, position_at

@@ -26,7 +26,8 @@ from services.gateway.domain.webhooks import (
 )
 from services.gateway.webhooks.addresses import BadUrlError, checked
 from services.gateway.webhooks.connections import ATTEMPT_SECONDS, CONNECTIONS, Connections, Resolver
-from services.gateway.webhooks.store import LEASE, Deliveries, Webhooks
+from services.gateway.webhooks.deliveries import Deliveries
+from services.gateway.webhooks.store import LEASE, Webhooks
 from shared.contracts.base import new_id
 from shared.metrics import WEBHOOK_ATTEMPTS, WEBHOOKS_DISABLED
 from shared.mongo import StoreError

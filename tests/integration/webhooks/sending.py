@@ -12,8 +12,9 @@ from toy.trial import eventually
 
 from services.gateway.domain.events import QueueEvent
 from services.gateway.domain.webhooks import State, Webhook, new_seed, secret_of
+from services.gateway.webhooks.deliveries import DELIVERIES, Deliveries
 from services.gateway.webhooks.sender import Senders
-from services.gateway.webhooks.store import DELIVERIES, Deliveries, Webhooks
+from services.gateway.webhooks.store import Webhooks
 from shared.mongo import Database
 
 KEY: Final = b"of the tests"

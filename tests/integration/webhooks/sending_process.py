@@ -5,8 +5,9 @@ import sys
 
 from sending import HOSTS, KEY
 
+from services.gateway.webhooks.deliveries import Deliveries
 from services.gateway.webhooks.sender import Senders
-from services.gateway.webhooks.store import Deliveries, Webhooks
+from services.gateway.webhooks.store import Webhooks
 from shared import mongo
 
 

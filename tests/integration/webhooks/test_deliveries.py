@@ -12,7 +12,8 @@ from toy.trial import eventually
 
 from services.gateway.domain.webhooks import BOTH_COUNT, GIVE_UP, PAUSES, Failure, State, new_seed, secret_of
 from services.gateway.webhooks.connections import CONNECTIONS
-from services.gateway.webhooks.store import KEPT, LEASE
+from services.gateway.webhooks.deliveries import KEPT
+from services.gateway.webhooks.store import LEASE
 
 
 @pytest.fixture
