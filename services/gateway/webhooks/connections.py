@@ -119,6 +119,8 @@ class Connections:
         except httpcore.ConnectError as error:
             refused = any(isinstance(why, ssl.SSLError) for why in error.args)
             return Answer(failure=Failure.CERTIFICATE if refused else Failure.NOT_REACHED)
+        except ssl.SSLError:  # in TLS 1.3 a certificate of ours may be missed when the connection stands already
+            return Answer(failure=Failure.CERTIFICATE)
         except (httpcore.NetworkError, httpcore.ProtocolError):
             return Answer(failure=Failure.BROKEN_OFF)
         finally:
@@ -158,5 +160,5 @@ async def _read_a_little(response: httpcore.Response) -> None:
                 size += len(part)
                 if size > MOST_OF_AN_ANSWER:
                     return
-    except (TimeoutError, httpcore.NetworkError, httpcore.ProtocolError):
+    except (TimeoutError, ssl.SSLError, httpcore.NetworkError, httpcore.ProtocolError):
         return

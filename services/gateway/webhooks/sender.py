@@ -142,19 +142,26 @@ class Sender:
             self._running[asyncio.create_task(self._attempt(self._webhook, lane[0]))] = lane
 
     async def _attempt(self, webhook: Webhook, delivery: Delivery) -> Answer:
+        """What became of an attempt; one that nobody foresaw holds up no other, and counts as tried."""
         now = self._clock()
-        headers = headers_of(delivery, webhook.secrets(self._key, now), now)
-        return await self.connections.send(webhook.url, headers, delivery.body, now)
+        try:
+            headers = headers_of(delivery, webhook.secrets(self._key, now), now)
+            return await self.connections.send(webhook.url, headers, delivery.body, now)
+        except Exception:
+            log.exception("webhook_attempt_broke", partner=self._partner_id)
+            return Answer(failure=Failure.BROKEN_OFF)
 
     async def _settle(self) -> None:
         """Note what is over, in one write, and let the next of those referrals have its turn."""
-        over = [(self._running.pop(task), task.result()) for task in list(self._running) if task.done()]
+        over = {task: lane for task, lane in self._running.items() if task.done()}
         if not over:
             return
         now = self._clock()
-        await self._deliveries.note([(lane[0], answer, _again_at(lane[0], answer, now)) for lane, answer in over], now)
-        for lane, answer in over:
-            delivery = lane.popleft()
+        outcomes = [(lane[0], task.result()) for task, lane in over.items()]
+        await self._deliveries.note([(*outcome, _again_at(*outcome, now)) for outcome in outcomes], now)
+        for task, lane in over.items():
+            del self._running[task]  # only now: what could not be noted is noted next time
+            delivery, answer = lane.popleft(), task.result()
             WEBHOOK_ATTEMPTS.labels(answer.failure or "delivered").inc()
             if self._webhook and lane and answer.failure is None:
                 self._ready.append(lane)
