@@ -41,8 +41,8 @@ class ReplayWanted(BaseModel):
 
 
 class WebhookView(BaseModel):
-    """A webhook. `since` is when its state began, `waiting` how many events are to be sent; `old_secret_until` stands
-    while two secrets sign (UTC)."""
+    """A webhook. `since` is when its state began, or was asked for again; `waiting` how many events are to be sent;
+    `old_secret_until` stands while two secrets sign (UTC)."""
 
     url: str
     state: State
@@ -131,7 +131,7 @@ def webhooks_router(
             await deliveries.remove(partner.id)  # what an earlier one may have left
         is_new = await webhooks.put(partner.id, url, new_seed(), now)
         await deliveries.hasten(partner.id, now)
-        await webhooks.change(partner.id, {State.DISABLED}, State.ACTIVE, now)
+        await webhooks.change(partner.id, {State.ACTIVE, State.DISABLED}, State.ACTIVE, now)
         senders.nudge(partner.id)
         known = await webhooks.get(partner.id)
         if is_new:
@@ -170,7 +170,7 @@ def webhooks_router(
         """Go on after a pause, or after the webhook was disabled, at once with everything that waits."""
         now = utc_now()
         await deliveries.hasten(partner.id, now)
-        await webhooks.change(partner.id, {State.PAUSED, State.DISABLED}, State.ACTIVE, now)
+        await webhooks.change(partner.id, {*State}, State.ACTIVE, now)
         senders.nudge(partner.id)
         return await shown(await webhooks.get(partner.id), now)
 

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook as Signer
 BOTH_COUNT: Final = timedelta(hours=24)
 """So long the secret before signs as well, so that a receiver can go over to the new one in its own time."""
 GIVE_UP: Final = timedelta(days=5)
-"""A webhook that one delivery has failed for so long is disabled."""
+"""A webhook that one delivery has failed for so long, as often as there are pauses, is disabled."""
 PAUSES: Final = (
     timedelta(seconds=5),
     timedelta(seconds=30),
@@ -62,8 +62,8 @@ class Seed(BaseModel):
 
 
 class Webhook(BaseModel):
-    """Where a partner wants its events, and how that goes; `since` (UTC) is when the state began. The newest seed is
-    the first."""
+    """Where a partner wants its events, and how that goes; `since` (UTC) is when the state began, or was asked for
+    again. The newest seed is the first."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -143,6 +143,17 @@ def pause_after(attempts: int, asked: timedelta | None = None) -> timedelta:
     if asked is not None:
         return min(max(asked, PAUSES[0]), LONGEST_ASKED)
     return PAUSES[min(attempts, len(PAUSES)) - 1]
+
+
+def again_at(delivery: Delivery, answer: Answer, now: datetime) -> datetime | None:
+    """When an event is to be tried again; None where it was taken."""
+    return now + pause_after(delivery.attempts + 1, answer.retry_after) if answer.failure else None
+
+
+def is_hopeless(delivery: Delivery, failure: Failure, now: datetime) -> bool:
+    """Whether this failure is one too many. Days alone do not count: the gateway itself may have been away."""
+    is_tried = delivery.attempts + 1 >= len(PAUSES)
+    return failure is Failure.GONE or (is_tried and (delivery.failing_since or now) <= now - GIVE_UP)
 
 
 def _asked_pause(retry_after: str | None, now: datetime) -> timedelta | None:

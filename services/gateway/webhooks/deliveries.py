@@ -70,7 +70,7 @@ class Deliveries:
         """Try again at once what waits, as if it had never failed."""
         async with translated():
             await self._rows.update_many(
-                {"partner_id": partner_id, "next_at": {"$exists": True}},
+                {"partner_id": partner_id, "$or": [{"next_at": {"$gt": now}}, {"failing_since": {"$exists": True}}]},
                 {"$set": {"next_at": now, "attempts": 0}, "$unset": {"failing_since": ""}},
             )
 
@@ -145,12 +145,13 @@ def _delivery(row: Mapping[str, Any]) -> Delivery:
 
 
 def _outcome(delivery: Delivery, answer: Answer, again_at: datetime | None, now: datetime) -> UpdateOne:
-    """A late word of a gateway that lost its lease takes nothing back that was delivered meanwhile."""
+    """A late word of a gateway that lost its lease takes nothing back that was delivered meanwhile; nor does a failure
+    what was hastened."""
     last = {"at": now, "status": answer.status, "failure": answer.failure and answer.failure.value}
     change: dict[str, Any] = {"$inc": {"attempts": 1}}
     if again_at is None:
         change["$set"] = {"last": last, "delivered_at": now}
         change["$unset"] = {"next_at": "", "failing_since": ""}
-    else:
-        change["$set"] = {"last": last, "next_at": again_at, "failing_since": delivery.failing_since or now}
-    return UpdateOne({"_id": delivery.id, "next_at": {"$exists": True}}, change)
+        return UpdateOne({"_id": delivery.id, "next_at": {"$exists": True}}, change)
+    change["$set"] = {"last": last, "next_at": again_at, "failing_since": delivery.failing_since or now}
+    return UpdateOne({"_id": delivery.id, "next_at": delivery.next_at, "attempts": delivery.attempts}, change)

@@ -15,14 +15,13 @@ import structlog
 
 from services.gateway.domain.events import QueueEvent
 from services.gateway.domain.webhooks import (
-    GIVE_UP,
     Answer,
     Delivery,
     Failure,
-    State,
     Webhook,
+    again_at,
     headers_of,
-    pause_after,
+    is_hopeless,
 )
 from services.gateway.webhooks.addresses import BadUrlError, checked
 from services.gateway.webhooks.connections import ATTEMPT_SECONDS, CONNECTIONS, Connections, Resolver
@@ -68,7 +67,7 @@ class Sender:
         self._webhook: Webhook | None = None
         self._held_at = clock()
         self._ready: deque[Lane] = deque()
-        self._running: dict[asyncio.Task[Answer], Lane] = {}
+        self._running: dict[asyncio.Task[Answer], tuple[Webhook, Lane]] = {}
         self._is_more = True
         self._nudged = asyncio.Event()
 
@@ -105,10 +104,10 @@ class Sender:
         self._nudged.clear()
         self._is_more = True
         now = self._clock()
-        self._webhook = await self._webhooks.hold(self._partner_id, self._owner, now)
+        before, self._webhook = self._webhook, await self._webhooks.hold(self._partner_id, self._owner, now)
         self._held_at = now
-        if self._webhook is None:
-            self._ready.clear()
+        if self._webhook != before:
+            self._ready.clear()  # what was loaded may have been changed with it
 
     async def _send(self) -> None:
         """Send what there is until it is time to look again."""
@@ -126,7 +125,7 @@ class Sender:
 
     async def _load(self) -> None:
         if self._webhook and self._is_more and len(self._ready) < CONNECTIONS:
-            busy = {lane[0].subject for lane in (*self._ready, *self._running.values())}
+            busy = {lane[0].subject for lane in (*self._ready, *(lane for _, lane in self._running.values()))}
             lanes, is_all = await self._deliveries.due(self._partner_id, self._clock(), without=busy, at_most=AT_ONCE)
             self._ready += map(deque, lanes)
             self._is_more = not is_all
@@ -139,7 +138,7 @@ class Sender:
             and self._clock() <= self._held_at + _LAST_START
         ):
             lane = self._ready.popleft()
-            self._running[asyncio.create_task(self._attempt(self._webhook, lane[0]))] = lane
+            self._running[asyncio.create_task(self._attempt(self._webhook, lane[0]))] = (self._webhook, lane)
 
     async def _attempt(self, webhook: Webhook, delivery: Delivery) -> Answer:
         """What became of an attempt; one that nobody foresaw holds up no other, and counts as tried."""
@@ -153,37 +152,29 @@ class Sender:
 
     async def _settle(self) -> None:
         """Note what is over, in one write, and let the next of those referrals have its turn."""
-        over = {task: lane for task, lane in self._running.items() if task.done()}
+        over = {task: tried for task, tried in self._running.items() if task.done()}
         if not over:
             return
         now = self._clock()
-        outcomes = [(lane[0], task.result()) for task, lane in over.items()]
-        await self._deliveries.note([(*outcome, _again_at(*outcome, now)) for outcome in outcomes], now)
-        for task, lane in over.items():
+        outcomes = [(lane[0], task.result()) for task, (_, lane) in over.items()]
+        await self._deliveries.note([(*outcome, again_at(*outcome, now)) for outcome in outcomes], now)
+        for task, (webhook, lane) in over.items():
             del self._running[task]  # only now: what could not be noted is noted next time
             delivery, answer = lane.popleft(), task.result()
             WEBHOOK_ATTEMPTS.labels(answer.failure or "delivered").inc()
-            if self._webhook and lane and answer.failure is None:
+            if self._webhook == webhook and lane and answer.failure is None:
                 self._ready.append(lane)
             else:
                 self._is_more = True
-            if answer.failure and _is_hopeless(delivery, answer.failure, now):
-                await self._disable(answer.failure, now)
+            if answer.failure and is_hopeless(delivery, answer.failure, now):
+                await self._disable(webhook, answer.failure, now)
 
-    async def _disable(self, reason: Failure, now: datetime) -> None:
-        self._webhook = None
-        self._ready.clear()
-        if await self._webhooks.change(self._partner_id, {State.ACTIVE}, State.DISABLED, now, reason):
+    async def _disable(self, tried: Webhook, reason: Failure, now: datetime) -> None:
+        if await self._webhooks.disable(tried, reason, now):
+            self._webhook = None
+            self._ready.clear()
             WEBHOOKS_DISABLED.labels(self._partner_id, reason).inc()
             log.warning("webhook_disabled", partner=self._partner_id, reason=reason)
-
-
-def _again_at(delivery: Delivery, answer: Answer, now: datetime) -> datetime | None:
-    return now + pause_after(delivery.attempts + 1, answer.retry_after) if answer.failure else None
-
-
-def _is_hopeless(delivery: Delivery, failure: Failure, now: datetime) -> bool:
-    return failure is Failure.GONE or (delivery.failing_since or now) <= now - GIVE_UP
 
 
 class Senders:

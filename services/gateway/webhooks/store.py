@@ -49,12 +49,16 @@ class Webhooks:
             {"seeds": [seed.model_dump(), before.model_dump()]},
         )
 
-    async def change(
-        self, partner_id: str, before: Collection[State], state: State, now: datetime, reason: Failure | None = None
-    ) -> bool:
-        """Change the state where it is one of `before`; whether it was."""
-        said = {"state": state.value, "since": now, "reason": reason.value if reason else None}
+    async def change(self, partner_id: str, before: Collection[State], state: State, now: datetime) -> bool:
+        """Change the state where it is one of `before`; whether it was. What was tried before now says nothing then."""
+        said = {"state": state.value, "since": now, "reason": None}
         return await self._changed({"_id": partner_id, "state": {"$in": [*before]}}, said) is not None
+
+    async def disable(self, tried: Webhook, reason: Failure, now: datetime) -> bool:
+        """Send nothing any more, where the webhook is still as it was tried; whether it was."""
+        as_tried = {"_id": tried.partner_id, "url": tried.url, "state": State.ACTIVE.value, "since": tried.since}
+        said = {"state": State.DISABLED.value, "since": now, "reason": reason.value}
+        return await self._changed(as_tried, said) is not None
 
     async def hold(self, partner_id: str, owner: str, now: datetime) -> Webhook | None:
         """The webhook, where it is active and `owner` may send; nobody else may until the lease is over."""

@@ -40,12 +40,24 @@ def event_id(referral: str, number: int) -> str:
     return str(uuid5(NAMESPACE_OID, f"{referral} {number}"))
 
 
+class Watched(Webhooks):
+    """It knows how often a gateway looked."""
+
+    looks = 0
+
+    async def hold(self, partner_id: str, owner: str, now: datetime) -> Webhook | None:
+        """As ever."""
+        held = await super().hold(partner_id, owner, now)
+        self.looks += 1
+        return held
+
+
 class Office:
     """One database, and the gateways on it."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.clock = clock
-        self.webhooks = Webhooks(database)
+        self.webhooks = Watched(database)
         self.deliveries = Deliveries(database, clock=clock)
         self.rows = database[DELIVERIES]
         self._offset = 0
@@ -56,6 +68,34 @@ class Office:
         seed = new_seed()
         await self.webhooks.put(partner, receiver.url, seed, self.clock())
         return secret_of(KEY, partner, seed)
+
+    async def move(self, receiver: Receiver, partner: str = "awo") -> None:
+        """Have them sent to another one, as its partner asks for over HTTP."""
+        await self.webhook(receiver, partner)
+        await self.deliveries.hasten(partner, self.clock())
+        await self.webhooks.change(partner, {State.ACTIVE, State.DISABLED}, State.ACTIVE, self.clock())
+        self.nudge(partner)
+
+    async def pause(self, partner: str = "awo") -> None:
+        """Hold them back, as its partner asks for over HTTP."""
+        await self.webhooks.change(partner, {State.ACTIVE}, State.PAUSED, self.clock())
+        self.nudge(partner)
+
+    async def resume(self, partner: str = "awo") -> None:
+        """Go on, as its partner asks for over HTTP."""
+        await self.deliveries.hasten(partner, self.clock())
+        await self.webhooks.change(partner, {*State}, State.ACTIVE, self.clock())
+        self.nudge(partner)
+
+    async def looked(self) -> None:
+        """Wait until a gateway has learned what there is to learn, and has acted on it."""
+        seen = self.webhooks.looks
+
+        async def again() -> bool:
+            self.nudge()
+            return self.webhooks.looks >= seen + 2  # what follows the first is over when the second comes
+
+        await eventually(again)
 
     async def tell(self, *events: tuple[str, int], partner: str = "awo") -> None:
         """Events of its queue, each the referral and a number."""

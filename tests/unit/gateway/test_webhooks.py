@@ -17,6 +17,7 @@ from services.gateway.domain.webhooks import (
     Webhook,
     answer_of,
     headers_of,
+    is_hopeless,
     new_seed,
     pause_after,
     secret_of,
@@ -57,6 +58,25 @@ def test_a_receiver_may_ask_for_a_pause_within_bounds(said: str | None, pause: t
     answer = answer_of(503, said, NOW)
 
     assert pause_after(3, answer.retry_after) == pause
+
+
+@pytest.mark.parametrize(
+    ("attempts", "days", "failure", "is_one_too_many"),
+    [
+        (0, 0, Failure.REFUSED, False),
+        (0, 0, Failure.GONE, True),
+        (len(PAUSES), 4, Failure.REFUSED, False),
+        (len(PAUSES) - 2, 30, Failure.REFUSED, False),
+        (len(PAUSES) - 1, 5, Failure.REFUSED, True),
+    ],
+)
+def test_days_and_attempts_without_success_are_too_many_together(
+    attempts: int, days: int, failure: Failure, is_one_too_many: bool
+) -> None:
+    failing_since = NOW - timedelta(days=days) if attempts else None
+    delivery = Delivery("awo/e-1", "e-1", "r-1", "{}", NOW, attempts, failing_since)
+
+    assert is_hopeless(delivery, failure, NOW) is is_one_too_many
 
 
 @pytest.mark.parametrize(
