@@ -58,7 +58,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         replies_router(entrance, writers),
         referrals_router(entrance, knowledge, key),
         status_router(entrance, knowledge),
-        webhooks_router(entrance, webhooks, deliveries, senders, webhook_key),
+        webhooks_router(entrance, readers, webhooks, deliveries, senders, webhook_key),
     ):
         app.include_router(router)
     return app

@@ -13,6 +13,9 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 from standardwebhooks import Webhook as Signer
 
+from services.gateway.domain.cursors import Positions
+from services.gateway.domain.events import QueueEvent
+
 BOTH_COUNT: Final = timedelta(hours=24)
 """So long the secret before signs as well, so that a receiver can go over to the new one in its own time."""
 GIVE_UP: Final = timedelta(days=5)
@@ -63,16 +66,23 @@ class Seed(BaseModel):
 
 class Webhook(BaseModel):
     """Where a partner wants its events, and how that goes; `since` (UTC) is when the state began, or was asked for
-    again. The newest seed is the first."""
+    again. The newest seed is the first. `begin` is where the queue ended when it was made, by partition."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
+    id: str
     partner_id: str
     url: str
     state: State
     since: datetime
     reason: Failure | None = None
     seeds: tuple[Seed, ...]
+    begin: Positions
+
+    def covers(self, event: QueueEvent) -> bool:
+        """Whether an event of the queue is to be sent; those from before are in the feed only. A partition that was
+        added later begins with its first."""
+        return event.offset >= self.begin.get(event.partition, 0)
 
     def secrets(self, key: bytes, now: datetime) -> list[str]:
         """Those that sign now, the newest first."""

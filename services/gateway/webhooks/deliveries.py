@@ -9,8 +9,8 @@ from typing import Any, Final
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
 from services.gateway.domain.events import QueueEvent
-from services.gateway.domain.webhooks import Answer, Delivery
-from services.gateway.webhooks.store import WEBHOOKS
+from services.gateway.domain.webhooks import Answer, Delivery, Webhook
+from services.gateway.webhooks.store import Webhooks
 from shared.mongo import Database, translated
 from shared.pipeline.engine import utc_now
 from shared.topics import RETENTION_MS
@@ -22,33 +22,39 @@ KEPT: Final = timedelta(milliseconds=RETENTION_MS)
 
 
 class Deliveries:
-    """One row for each event and partner. `next_at` stands only while a row is to be sent, so its index stays small."""
+    """One row for each event and webhook. `next_at` stands only while a row is to be sent, so its index stays small."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._rows = database[DELIVERIES]
-        self._webhooks = database[WEBHOOKS]
+        self._webhooks = Webhooks(database)
         self._clock = clock
 
     async def take(self, partner_id: str, events: Sequence[QueueEvent]) -> None:
-        """Note these events of a queue, in its order, where the partner has a webhook; raises `StoreError`."""
+        """Note these events of a queue for the webhook that the partner has; raises `StoreError`."""
+        webhook = await self._webhooks.get(partner_id)
+        # In order: whoever finds a row finds the earlier ones of its subject as well.
+        events = sorted(events, key=lambda event: event.sequence)
+        rows = [_row(webhook, event, self._clock()) for event in events if webhook.covers(event)] if webhook else []
+        if not webhook or not rows:
+            return
         async with translated():
-            if await self._webhooks.find_one({"_id": partner_id}, {"_id": 1}):
-                rows = [_row(partner_id, event, self._clock()) for event in events]
-                # In order: whoever finds a row finds the earlier ones of its subject as well.
-                await self._rows.bulk_write([_noted(row) for row in rows], ordered=True)
+            await self._rows.bulk_write([_noted(row) for row in rows], ordered=True)
+        known = await self._webhooks.get(partner_id)
+        if known is None or known.id != webhook.id:
+            await self.forget_earlier(partner_id)
 
     async def due(
-        self, partner_id: str, now: datetime, *, without: Collection[str], at_most: int
+        self, webhook: Webhook, now: datetime, *, without: Collection[str], at_most: int
     ) -> tuple[list[list[Delivery]], bool]:
-        """What is to be sent now, by subject and in the queue's order, and whether that is all. A row never passes
+        """What is to be sent now, by subject and in its order, and whether that is all. A row never passes
         one of its subject that waits; `without` names subjects that are busy."""
-        wanted = {"partner_id": partner_id, "next_at": {"$lte": now}, "subject": {"$nin": sorted(without)}}
+        wanted = {**_of(webhook), "next_at": {"$lte": now}, "subject": {"$nin": sorted(without)}}
         async with translated():
             found = self._rows.find(wanted, {"subject": 1}).sort("next_at", ASCENDING).limit(at_most)
             subjects = [row["subject"] async for row in found]
             rows = self._rows.find(
-                {"partner_id": partner_id, "subject": {"$in": [*dict.fromkeys(subjects)]}, "next_at": {"$exists": True}}
-            ).sort([("subject", ASCENDING), ("offset", ASCENDING)])
+                {**_of(webhook), "subject": {"$in": [*dict.fromkeys(subjects)]}, "next_at": {"$exists": True}}
+            ).sort([("subject", ASCENDING), ("sequence", ASCENDING), ("offset", ASCENDING)])
             deliveries = [(row["subject"], _delivery(row)) async for row in rows.limit(2 * at_most)]
             lanes = [[row for _, row in lane] for _, lane in groupby(deliveries, key=lambda each: each[0])]
             behind = [
@@ -66,19 +72,19 @@ class Deliveries:
         async with translated():
             await self._rows.bulk_write([_outcome(*outcome, now) for outcome in outcomes], ordered=False)
 
-    async def hasten(self, partner_id: str, now: datetime) -> None:
+    async def hasten(self, webhook: Webhook, now: datetime) -> None:
         """Try again at once what waits, as if it had never failed."""
         async with translated():
             await self._rows.update_many(
-                {"partner_id": partner_id, "$or": [{"next_at": {"$gt": now}}, {"failing_since": {"$exists": True}}]},
+                {**_of(webhook), "$or": [{"next_at": {"$gt": now}}, {"failing_since": {"$exists": True}}]},
                 {"$set": {"next_at": now, "attempts": 0}, "$unset": {"failing_since": ""}},
             )
 
-    async def replay(self, partner_id: str, begin: datetime, now: datetime) -> int:
+    async def replay(self, webhook: Webhook, begin: datetime, now: datetime) -> int:
         """Send again what was delivered of the events since `begin` (UTC); how many that are."""
         async with translated():
             again = await self._rows.update_many(
-                {"partner_id": partner_id, "time": {"$gte": begin}, "delivered_at": {"$exists": True}},
+                {**_of(webhook), "time": {"$gte": begin}, "delivered_at": {"$exists": True}},
                 {
                     "$set": {"next_at": now, "is_replay": True, "attempts": 0},
                     "$unset": {"delivered_at": "", "last": ""},
@@ -86,21 +92,24 @@ class Deliveries:
             )
         return again.modified_count
 
-    async def remove(self, partner_id: str) -> None:
-        """Forget all of a partner's."""
+    async def forget_earlier(self, partner_id: str) -> None:
+        """Forget what was noted for webhooks that the partner has no more."""
         async with translated():
-            await self._rows.delete_many({"partner_id": partner_id})
+            noted = await self._rows.distinct("webhook_id", {"partner_id": partner_id})
+            known = await self._webhooks.get(partner_id)  # only now: one that is gone by then does not come back
+            gone = [id_ for id_ in noted if known is None or id_ != known.id]
+            await self._rows.delete_many({"partner_id": partner_id, "webhook_id": {"$in": gone}})
 
-    async def waiting(self, partner_id: str) -> int:
+    async def waiting(self, webhook: Webhook) -> int:
         """How many are to be sent."""
         async with translated():
-            return await self._rows.count_documents({"partner_id": partner_id, "next_at": {"$exists": True}})
+            return await self._rows.count_documents({**_of(webhook), "next_at": {"$exists": True}})
 
     async def page(
-        self, partner_id: str, *, only_failing: bool, before: Position | None, limit: int
+        self, webhook: Webhook, *, only_failing: bool, before: Position | None, limit: int
     ) -> list[Mapping[str, Any]]:
-        """A partner's deliveries without their bodies, the newest event first."""
-        wanted: dict[str, Any] = {"partner_id": partner_id}
+        """A webhook's deliveries without their bodies, the newest event first."""
+        wanted: dict[str, Any] = _of(webhook)
         if only_failing:
             wanted["failing_since"] = {"$exists": True}
         if before is not None:
@@ -111,13 +120,18 @@ class Deliveries:
             return [row async for row in found.limit(limit)]
 
 
-def _row(partner_id: str, event: QueueEvent, now: datetime) -> dict[str, Any]:
+def _of(webhook: Webhook) -> dict[str, Any]:
+    return {"partner_id": webhook.partner_id, "webhook_id": webhook.id}
+
+
+def _row(webhook: Webhook, event: QueueEvent, now: datetime) -> dict[str, Any]:
     return {
-        "_id": f"{partner_id}/{event.id}",
-        "partner_id": partner_id,
+        "_id": f"{webhook.id}/{event.id}",
+        **_of(webhook),
         "event_id": event.id,
         "type": event.type,
         "subject": event.subject,
+        "sequence": event.sequence,
         "offset": event.offset,
         "time": event.time,
         "body": json.dumps(event.as_json, ensure_ascii=False),

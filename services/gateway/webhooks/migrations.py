@@ -24,4 +24,22 @@ async def _create(database: Database) -> None:
     await rows.create_index("expires_at", name="expires", expireAfterSeconds=0)
 
 
-MIGRATIONS: Final = (Migration("gateway-webhooks", _create),)
+async def _give_ids(database: Database) -> None:
+    """A webhook from before has its partner's id for its own, as the ids of its rows say already."""
+    everything = {"$literal": {}}
+    await database[WEBHOOKS].update_many({"id": None}, [{"$set": {"id": "$_id", "begin": everything}}])
+    rows = database[DELIVERIES]
+    await rows.update_many({"webhook_id": None}, [{"$set": {"webhook_id": "$partner_id"}}])
+    of_webhook = [("partner_id", ASCENDING), ("webhook_id", ASCENDING)]
+    in_order = [("subject", ASCENDING), ("sequence", ASCENDING), ("offset", ASCENDING)]
+    latest = [("time", DESCENDING), ("event_id", DESCENDING)]
+    waiting, failing = {"next_at": {"$exists": True}}, {"failing_since": {"$exists": True}}
+    await rows.create_index([*of_webhook, ("next_at", ASCENDING)], name="due-now", partialFilterExpression=waiting)
+    await rows.create_index([*of_webhook, *in_order], name="by-sequence", partialFilterExpression=waiting)
+    await rows.create_index([*of_webhook, *latest], name="latest-first")
+    await rows.create_index([*of_webhook, *latest], name="failing", partialFilterExpression=failing)
+    for name in {"due", "in-order", "latest"} & (await rows.index_information()).keys():
+        await rows.drop_index(name)
+
+
+MIGRATIONS: Final = (Migration("gateway-webhooks", _create), Migration("gateway-webhook-ids", _give_ids))

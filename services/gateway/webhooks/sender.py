@@ -126,7 +126,7 @@ class Sender:
     async def _load(self) -> None:
         if self._webhook and self._is_more and len(self._ready) < CONNECTIONS:
             busy = {lane[0].subject for lane in (*self._ready, *(lane for _, lane in self._running.values()))}
-            lanes, is_all = await self._deliveries.due(self._partner_id, self._clock(), without=busy, at_most=AT_ONCE)
+            lanes, is_all = await self._deliveries.due(self._webhook, self._clock(), without=busy, at_most=AT_ONCE)
             self._ready += map(deque, lanes)
             self._is_more = not is_all
 

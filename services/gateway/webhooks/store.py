@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from pymongo import ReturnDocument
 
+from services.gateway.domain.cursors import Positions
 from services.gateway.domain.webhooks import BETWEEN_REPLAYS, BOTH_COUNT, Failure, Seed, State, Webhook
+from shared.contracts.base import new_id
 from shared.mongo import Database, translated
 
 WEBHOOKS: Final = "webhooks"
@@ -25,9 +27,19 @@ class Webhooks:
         async with translated():
             return _webhook(await self._webhooks.find_one({"_id": partner_id}))
 
-    async def put(self, partner_id: str, url: str, seed: Seed, now: datetime) -> bool:
-        """Send to this URL from now on; whether there was no webhook before."""
-        once = {"seeds": [seed.model_dump()], "state": State.ACTIVE.value, "since": now}
+    async def move(self, partner_id: str, url: str) -> bool:
+        """Send to another URL; whether there is a webhook."""
+        return await self._changed({"_id": partner_id}, {"url": url}) is not None
+
+    async def put(self, partner_id: str, url: str, seed: Seed, begin: Positions, now: datetime) -> bool:
+        """Send what comes to the queue behind `begin` to this URL; whether there was no webhook before."""
+        once = {
+            "id": new_id(),
+            "seeds": [seed.model_dump()],
+            "state": State.ACTIVE.value,
+            "since": now,
+            "begin": {str(partition): offset for partition, offset in begin.items()},
+        }
         async with translated():
             change = {"$set": {"url": url}, "$setOnInsert": once}
             made = await self._webhooks.update_one({"_id": partner_id}, change, upsert=True)

@@ -10,6 +10,7 @@ from uuid import NAMESPACE_OID, uuid5
 from receiver import Receiver
 from toy.trial import eventually
 
+from services.gateway.domain.cursors import Positions
 from services.gateway.domain.events import QueueEvent
 from services.gateway.domain.webhooks import State, Webhook, new_seed, secret_of
 from services.gateway.webhooks.deliveries import DELIVERIES, Deliveries
@@ -63,16 +64,16 @@ class Office:
         self._offset = 0
         self._gateways: list[tuple[Senders, asyncio.Task[None]]] = []
 
-    async def webhook(self, receiver: Receiver, partner: str = "awo") -> str:
-        """Have a partner's events sent to a receiver; its secret."""
+    async def webhook(self, receiver: Receiver, partner: str = "awo", *, begin: Positions | None = None) -> str:
+        """Have what comes to a partner's queue behind `begin` sent to a receiver; its secret."""
         seed = new_seed()
-        await self.webhooks.put(partner, receiver.url, seed, self.clock())
+        await self.webhooks.put(partner, receiver.url, seed, begin or {}, self.clock())
         return secret_of(KEY, partner, seed)
 
     async def move(self, receiver: Receiver, partner: str = "awo") -> None:
         """Have them sent to another one, as its partner asks for over HTTP."""
-        await self.webhook(receiver, partner)
-        await self.deliveries.hasten(partner, self.clock())
+        await self.webhooks.move(partner, receiver.url)
+        await self.deliveries.hasten(await self.state(partner), self.clock())
         await self.webhooks.change(partner, {State.ACTIVE, State.DISABLED}, State.ACTIVE, self.clock())
         self.nudge(partner)
 
@@ -83,7 +84,7 @@ class Office:
 
     async def resume(self, partner: str = "awo") -> None:
         """Go on, as its partner asks for over HTTP."""
-        await self.deliveries.hasten(partner, self.clock())
+        await self.deliveries.hasten(await self.state(partner), self.clock())
         await self.webhooks.change(partner, {*State}, State.ACTIVE, self.clock())
         self.nudge(partner)
 
@@ -102,20 +103,24 @@ class Office:
         told = []
         for referral, number in events:
             self._offset += 1
-            attributes = {
-                "specversion": "1.0",
-                "id": event_id(referral, number),
-                "source": "/integrationsbuero/routing",
-                "type": "de.integrationsbuero.referral.offered.v1",
-                "subject": referral,
-                "sequence": str(number),
-                "time": self.clock().isoformat(),
-            }
-            told.append(QueueEvent(0, self._offset, attributes, {"number": number}))
+            told.append(self.an_event(referral, number, 0, self._offset))
         if self._gateways:
             await self._gateways[0][0].take(partner, told)
         else:
             await self.deliveries.take(partner, told)
+
+    def an_event(self, referral: str, number: int, partition: int, offset: int) -> QueueEvent:
+        """As it lies in a queue."""
+        attributes = {
+            "specversion": "1.0",
+            "id": event_id(referral, number),
+            "source": "/integrationsbuero/routing",
+            "type": "de.integrationsbuero.referral.offered.v1",
+            "subject": referral,
+            "sequence": str(number),
+            "time": self.clock().isoformat(),
+        }
+        return QueueEvent(partition, offset, attributes, {"number": number})
 
     def gateway(self, *partners: str) -> Senders:
         """Start one that sends for these partners."""
@@ -146,7 +151,7 @@ class Office:
 
     async def row(self, referral: str, number: int = 1, partner: str = "awo") -> dict[str, Any]:
         """What is kept of a delivery."""
-        found = await self.rows.find_one({"_id": f"{partner}/{event_id(referral, number)}"})
+        found = await self.rows.find_one({"partner_id": partner, "event_id": event_id(referral, number)})
         assert found is not None
         return found
 

@@ -278,7 +278,7 @@ async def test_a_replay_is_marked_and_in_order(office: Office, receiver: Receive
     await office.delivered(4)
     receiver.got.clear()
 
-    assert await office.deliveries.replay("awo", began, office.clock()) == 2
+    assert await office.deliveries.replay(await office.state(), began, office.clock()) == 2
     office.nudge()
     await office.delivered(4)
 

@@ -6,6 +6,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
+from services.gateway.domain.cursors import Positions
 from services.gateway.domain.webhooks import (
     LONGEST_ASKED,
     PAUSES,
@@ -30,6 +31,18 @@ KEY = b"of the tests"
 
 def a_delivery(body: str = '{"näher": 1}', *, is_replay: bool = False) -> Delivery:
     return Delivery("awo/e-1", "e-1", "r-1", body, NOW, is_replay=is_replay)
+
+
+def a_webhook(*seeds: Seed, begin: Positions | None = None) -> Webhook:
+    return Webhook(
+        id="w-1",
+        partner_id="awo",
+        url="https://a.example/",
+        state=State.ACTIVE,
+        since=NOW,
+        seeds=seeds,
+        begin=begin or {},
+    )
 
 
 def test_pauses_grow_to_an_hour_and_stay_there() -> None:
@@ -99,7 +112,7 @@ def test_only_2xx_is_delivered(status: int, failure: Failure | None) -> None:
 
 def test_both_secrets_sign_while_one_is_changed() -> None:
     new, old = new_seed(), new_seed().model_copy(update={"until": NOW + timedelta(hours=1)})
-    webhook = Webhook(partner_id="awo", url="https://a.example/", state=State.ACTIVE, since=NOW, seeds=(new, old))
+    webhook = a_webhook(new, old)
 
     assert webhook.secrets(KEY, NOW) == [secret_of(KEY, "awo", new), secret_of(KEY, "awo", old)]
     assert webhook.secrets(KEY, NOW + timedelta(hours=1)) == [secret_of(KEY, "awo", new)]
