@@ -1,23 +1,41 @@
 """`/v1/partners/{partner_id}/webhook`: a partner has its events sent to an address of its own."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Annotated, Final, Literal
 
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.gateway.api import PREFIX
 from services.gateway.api.feed import refused
+from services.gateway.api.webhook_bodies import (
+    DeliveriesPage,
+    DeliveryView,
+    Replaying,
+    ReplayWanted,
+    Wanted,
+    WebhookView,
+    WebhookWithSecret,
+)
 from services.gateway.domain.cursors import Positions
-from services.gateway.domain.webhooks import BETWEEN_REPLAYS, Failure, State, Webhook, new_seed, secret_of
+from services.gateway.domain.webhooks import (
+    BETWEEN_REPLAYS,
+    RotatedTooOftenError,
+    State,
+    Webhook,
+    new_seed,
+    secret_of,
+)
 from services.gateway.partners import Partner
 from services.gateway.queues import BusyError, Readers
-from services.gateway.webhooks.addresses import LONGEST, BadUrlError
+from services.gateway.webhooks.addresses import BadUrlError
 from services.gateway.webhooks.deliveries import Deliveries
 from services.gateway.webhooks.sender import Senders
 from services.gateway.webhooks.store import Webhooks
+from shared.mongo import StoreError
 from shared.pipeline.engine import utc_now
 from shared.web.bodies import json_body, read_json
 from shared.web.cursor import cursor_at, position_at
@@ -26,76 +44,6 @@ from shared.web.problems import PROBLEM_RESPONSES, ProblemError, not_valid
 from shared.web.roles import Role, open_to
 
 _PATH: Final = "/webhook"
-
-
-class Wanted(BaseModel):
-    """Where the events are to go."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    url: Annotated[str, Field(max_length=LONGEST)]
-
-
-class ReplayWanted(BaseModel):
-    """From when on events are to be sent again."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    begin: Annotated[AwareDatetime, Field(alias="from")]
-
-
-class WebhookView(BaseModel):
-    """A webhook. `since` is when its state began, or was asked for again; `waiting` how many events are to be sent;
-    `old_secret_until` stands while two secrets sign (UTC)."""
-
-    url: str
-    state: State
-    since: datetime
-    reason: Failure | None
-    waiting: int
-    old_secret_until: datetime | None
-
-
-class WebhookWithSecret(WebhookView):
-    """The secret is told here and never again."""
-
-    secret: str
-
-
-class Replaying(BaseModel):
-    """How many events are sent again."""
-
-    events: int
-
-
-class AttemptView(BaseModel):
-    """The last attempt (UTC). `status` is the receiver's, where there was one."""
-
-    at: datetime
-    status: int | None
-    failure: Failure | None
-
-
-class DeliveryView(BaseModel):
-    """One event on its way; `next_at` stands while it is to be sent (UTC)."""
-
-    event_id: str
-    type: str
-    subject: str
-    time: datetime
-    attempts: int
-    is_replay: bool = False
-    failing_since: datetime | None = None
-    next_at: datetime | None = None
-    delivered_at: datetime | None = None
-    last: AttemptView | None = None
-
-
-class DeliveriesPage(BaseModel):
-    """Deliveries, the newest event first; `next` continues the list."""
-
-    deliveries: list[DeliveryView]
-    next: str | None
 
 
 def webhooks_router(
@@ -166,9 +114,15 @@ def webhooks_router(
 
     @router.post(f"{_PATH}/rotate-secret", dependencies=[a_partner])
     async def rotate_secret(partner: Annotated[Partner, Depends(partner_of)]) -> WebhookWithSecret:
-        """Make a new secret. Until `old_secret_until`, a day later, the one before signs as well."""
+        """Make a new secret. Until `old_secret_until`, a day later, the one before signs as well; so does each that was
+        replaced within the day, at most five."""
         now = utc_now()
-        return await with_secret(_there(await webhooks.rotate(partner.id, new_seed(), now)), now)
+        try:
+            known = _there(await webhooks.rotate(partner.id, new_seed(), now))
+        except RotatedTooOftenError as error:
+            raise _later("rotated-too-often", "Five times within a day.", error.until - now) from None
+        senders.nudge(partner.id)
+        return await with_secret(known, now)
 
     @router.post(f"{_PATH}/pause", dependencies=[a_partner])
     async def pause(partner: Annotated[Partner, Depends(partner_of)]) -> WebhookView:
@@ -194,10 +148,15 @@ def webhooks_router(
         begin = (await read_json(request, ReplayWanted)).begin
         now = utc_now()
         known = await known_to(partner)
-        if not await webhooks.may_replay(partner.id, now):
-            seconds = str(int(BETWEEN_REPLAYS.total_seconds()))
-            raise ProblemError(429, "replayed-already", "Once in ten minutes.", headers={"Retry-After": seconds})
-        events = await deliveries.replay(known, begin.astimezone(UTC), now)
+        if not await webhooks.claim_replay(partner.id, now):
+            last = (await known_to(partner)).replayed_at or now
+            raise _later("replayed-already", "Once in ten minutes.", last + BETWEEN_REPLAYS - now)
+        try:
+            events = await deliveries.replay(known, begin, now)
+        except StoreError:
+            with suppress(StoreError):  # where the store is away for longer, the ten minutes pass
+                await webhooks.give_replay_back(partner.id)
+            raise
         senders.nudge(partner.id)
         return Replaying(events=events)
 
@@ -232,6 +191,10 @@ async def _ends(readers: Readers, partner: Partner) -> Positions:
         ) from None
     except KafkaError as error:
         raise refused(error) from None
+
+
+def _later(kind: str, why: str, left: timedelta) -> ProblemError:
+    return ProblemError(429, kind, why, headers={"Retry-After": str(ceil(left.total_seconds()))})
 
 
 def _there(webhook: Webhook | None) -> Webhook:

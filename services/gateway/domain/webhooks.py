@@ -32,6 +32,16 @@ PAUSES: Final = (
 LONGEST_ASKED: Final = timedelta(days=1)
 """The longest pause that a receiver may ask for."""
 BETWEEN_REPLAYS: Final = timedelta(minutes=10)
+MOST_ROTATIONS: Final = 5
+"""In the time for which an older secret counts: each of them signs every attempt."""
+
+
+class RotatedTooOftenError(Exception):
+    """So many secrets count already; at `until` (UTC) the oldest of them ends."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"until {until.isoformat()}")
+        self.until = until
 
 
 class State(StrEnum):
@@ -78,6 +88,7 @@ class Webhook(BaseModel):
     reason: Failure | None = None
     seeds: tuple[Seed, ...]
     begin: Positions
+    replayed_at: datetime | None = None
 
     def covers(self, event: QueueEvent) -> bool:
         """Whether an event of the queue is to be sent; those from before are in the feed only. A partition that was
@@ -120,6 +131,16 @@ def new_seed() -> Seed:
 def secret_of(key: bytes, partner_id: str, seed: Seed) -> str:
     """The secret as its owner is told it. It follows from the gateway's key, so that the store does not hold it."""
     return "whsec_" + b64encode(hmac.digest(key, f"{partner_id}\n{seed.value}".encode(), "sha256")).decode()
+
+
+def rotate(seeds: Sequence[Seed], new: Seed, now: datetime) -> Sequence[Seed]:
+    """The seeds with a new one, and with each that still counts: where an answer was lost and asked for again, the
+    receiver's is not the last. Raises `RotatedTooOftenError`."""
+    before = [seed.model_copy(update={"until": seed.until or now + BOTH_COUNT}) for seed in seeds]
+    counting = [seed for seed in before if seed.until and now < seed.until]
+    if len(counting) > MOST_ROTATIONS:
+        raise RotatedTooOftenError(min(seed.until for seed in counting if seed.until))
+    return [new, *counting]
 
 
 def headers_of(delivery: Delivery, signing: Sequence[str], at: datetime) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """The collections of webhooks, and by what they are looked up."""
 
-from typing import Final
+from typing import Any, Final
 
 from pymongo import ASCENDING, DESCENDING
 
@@ -26,7 +26,7 @@ async def _create(database: Database) -> None:
 
 async def _give_ids(database: Database) -> None:
     """A webhook from before has its partner's id for its own, as the ids of its rows say already."""
-    everything = {"$literal": {}}
+    everything: dict[str, Any] = {"$literal": {}}
     await database[WEBHOOKS].update_many({"id": None}, [{"$set": {"id": "$_id", "begin": everything}}])
     rows = database[DELIVERIES]
     await rows.update_many({"webhook_id": None}, [{"$set": {"webhook_id": "$partner_id"}}])

@@ -6,7 +6,7 @@ An event is told at least once. What was sent and not yet noted when a gateway w
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,7 +23,7 @@ from services.gateway.domain.webhooks import (
     headers_of,
     is_hopeless,
 )
-from services.gateway.webhooks.addresses import BadUrlError, checked
+from services.gateway.webhooks.addresses import BadUrlError, Place, checked
 from services.gateway.webhooks.connections import ATTEMPT_SECONDS, CONNECTIONS, Connections, Resolver
 from services.gateway.webhooks.deliveries import Deliveries
 from services.gateway.webhooks.store import LEASE, Webhooks
@@ -186,10 +186,10 @@ class Senders:
         deliveries: Deliveries,
         key: bytes,
         *,
-        allowed: Collection[str],
+        allowed: Mapping[str, Collection[Place]],
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`allowed` are the hosts that may be anywhere and need no https."""
+        """`allowed` are, by partner, the places that may be anywhere and need no https."""
         self._webhooks = webhooks
         self._deliveries = deliveries
         self._key = key
@@ -200,7 +200,7 @@ class Senders:
 
     async def checked(self, partner_id: str, url: str) -> str:
         """A URL in its one spelling; raises `BadUrlError` where nothing could be sent there now."""
-        spelt = checked(url, self._allowed)
+        spelt = checked(url, self._allowed.get(partner_id, ()))
         if partner_id in self._at_work and not await self._at_work[partner_id].connections.find(spelt):
             raise BadUrlError("a host with a public address")
         return spelt
@@ -208,7 +208,7 @@ class Senders:
     async def attend(self, partner_id: str) -> None:
         """Send for a partner until cancelled."""
         resolver = Resolver()
-        connections = Connections(self._allowed, resolver, self._tls)
+        connections = Connections(self._allowed.get(partner_id, ()), resolver, self._tls)
         sender = Sender(partner_id, self._webhooks, self._deliveries, connections, self._key, clock=self._clock)
         self._at_work[partner_id] = sender
         try:

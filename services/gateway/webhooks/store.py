@@ -7,7 +7,7 @@ from typing import Any, Final
 from pymongo import ReturnDocument
 
 from services.gateway.domain.cursors import Positions
-from services.gateway.domain.webhooks import BETWEEN_REPLAYS, BOTH_COUNT, Failure, Seed, State, Webhook
+from services.gateway.domain.webhooks import BETWEEN_REPLAYS, Failure, Seed, State, Webhook, rotate
 from shared.contracts.base import new_id
 from shared.mongo import Database, translated
 
@@ -51,15 +51,13 @@ class Webhooks:
             await self._webhooks.delete_one({"_id": partner_id})
 
     async def rotate(self, partner_id: str, seed: Seed, now: datetime) -> Webhook | None:
-        """Sign with a new secret; the one before it counts for a while."""
-        known = await self.get(partner_id)
-        if known is None:
-            return None
-        before = known.seeds[0].model_copy(update={"until": now + BOTH_COUNT})
-        return await self._changed(
-            {"_id": partner_id, "seeds.0.value": before.value},
-            {"seeds": [seed.model_dump(), before.model_dump()]},
-        )
+        """Sign with a new secret; those before it count for a while. Raises `RotatedTooOftenError`."""
+        while known := await self.get(partner_id):
+            seeds = [each.model_dump() for each in rotate(known.seeds, seed, now)]
+            as_known = {"_id": partner_id, "seeds.0.value": known.seeds[0].value}
+            if changed := await self._changed(as_known, {"seeds": seeds}):
+                return changed
+        return None
 
     async def change(self, partner_id: str, before: Collection[State], state: State, now: datetime) -> bool:
         """Change the state where it is one of `before`; whether it was. What was tried before now says nothing then."""
@@ -84,10 +82,14 @@ class Webhooks:
         """Let others send."""
         await self._changed({"_id": partner_id, "lease.owner": owner}, {"lease": None})
 
-    async def may_replay(self, partner_id: str, now: datetime) -> bool:
+    async def claim_replay(self, partner_id: str, now: datetime) -> bool:
         """Whether the last replay is long enough ago; it is now, then."""
         long_ago = [{"replayed_at": None}, {"replayed_at": {"$lte": now - BETWEEN_REPLAYS}}]
         return await self._changed({"_id": partner_id, "$or": long_ago}, {"replayed_at": now}) is not None
+
+    async def give_replay_back(self, partner_id: str) -> None:
+        """Let it be claimed at once: nothing came of it."""
+        await self._changed({"_id": partner_id}, {"replayed_at": None})
 
     async def _changed(self, wanted: Mapping[str, Any], change: Mapping[str, Any]) -> Webhook | None:
         async with translated():

@@ -1,6 +1,7 @@
 """Gateways that send one partner's deliveries, on a clock that the test sets."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,13 @@ from toy.trial import eventually
 from services.gateway.domain.cursors import Positions
 from services.gateway.domain.events import QueueEvent
 from services.gateway.domain.webhooks import State, Webhook, new_seed, secret_of
+from services.gateway.webhooks.addresses import Place
 from services.gateway.webhooks.deliveries import DELIVERIES, Deliveries
 from services.gateway.webhooks.sender import Senders
 from services.gateway.webhooks.store import Webhooks
 from shared.mongo import Database
 
 KEY: Final = b"of the tests"
-HOSTS: Final = frozenset({"localhost"})
 
 
 class Clock:
@@ -62,16 +63,19 @@ class Office:
         self.deliveries = Deliveries(database, clock=clock)
         self.rows = database[DELIVERIES]
         self._offset = 0
+        self._allowed: dict[str, set[Place]] = defaultdict(set)
         self._gateways: list[tuple[Senders, asyncio.Task[None]]] = []
 
     async def webhook(self, receiver: Receiver, partner: str = "awo", *, begin: Positions | None = None) -> str:
         """Have what comes to a partner's queue behind `begin` sent to a receiver; its secret."""
         seed = new_seed()
+        self._allowed[partner].add(Place(receiver.host, receiver.port))
         await self.webhooks.put(partner, receiver.url, seed, begin or {}, self.clock())
         return secret_of(KEY, partner, seed)
 
     async def move(self, receiver: Receiver, partner: str = "awo") -> None:
         """Have them sent to another one, as its partner asks for over HTTP."""
+        self._allowed[partner].add(Place(receiver.host, receiver.port))
         await self.webhooks.move(partner, receiver.url)
         await self.deliveries.hasten(await self.state(partner), self.clock())
         await self.webhooks.change(partner, {State.ACTIVE, State.DISABLED}, State.ACTIVE, self.clock())
@@ -124,7 +128,7 @@ class Office:
 
     def gateway(self, *partners: str) -> Senders:
         """Start one that sends for these partners."""
-        senders = Senders(self.webhooks, self.deliveries, KEY, allowed=HOSTS, clock=self.clock)
+        senders = Senders(self.webhooks, self.deliveries, KEY, allowed=self._allowed, clock=self.clock)
         for partner in partners or ("awo",):
             self._gateways.append((senders, asyncio.create_task(senders.attend(partner))))
         return senders

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.secrets import Secrets
 from services.gateway.domain.webhooks import Answer, Failure
+from services.gateway.webhooks.addresses import Place
 from services.gateway.webhooks.connections import Connections, Resolver
 from shared.pipeline.engine import utc_now
 
@@ -51,11 +52,15 @@ async def test_what_goes_wrong_behind_the_handshake_is_the_certificate_s_failure
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(asyncio.to_thread(serve_one, listening))
-        url = f"https://localhost:{listening.getsockname()[1]}/"
+        port = listening.getsockname()[1]
         resolver = Resolver()
-        connections = Connections({"localhost"}, resolver, ssl.create_default_context(cafile=secrets.authority))
+        connections = Connections(
+            {Place("localhost", port)}, resolver, ssl.create_default_context(cafile=secrets.authority)
+        )
         try:
-            assert await connections.send(url, {}, "{}", utc_now()) == Answer(failure=Failure.CERTIFICATE)
+            assert await connections.send(f"https://localhost:{port}/", {}, "{}", utc_now()) == Answer(
+                failure=Failure.CERTIFICATE
+            )
         finally:
             await connections.close()
             resolver.close()
