@@ -1,5 +1,6 @@
 """The four services as processes of their own, started by the command an operator types."""
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ class Measured(ServiceProcess):
 
 class Services:
     """Intake, routing, scheduling and notify; mail is counted instead of sent, and slots never run out. The gateway is
-    beside them for those who start it."""
+    beside them for those who start it, and sends to `webhook_hosts`."""
 
     def __init__(self, bench: Bench, agreements: Iterable[Agreement] | None = None) -> None:
         """`agreements` count instead of the platform's own."""
@@ -70,6 +71,7 @@ class Services:
         self.processes = {
             name: Measured(name, home, port=ports[name], environment=lambda: environment) for name in SERVICES
         }
+        self.webhook_hosts: Mapping[str, Sequence[str]] = {}
         self.gateway = self._a_gateway(bench, home, environment)
 
     def _a_gateway(self, bench: Bench, home: Home, environment: Mapping[str, str]) -> Measured:
@@ -78,11 +80,12 @@ class Services:
         told = {
             **environment,
             "PARTNERS_FOLDER": str(bench.home / GATEWAY_FOLDER),
-            "CURSOR_KEY": "of the benchmarks",
-            "WEBHOOK_KEY": "of the benchmarks",
-            "WEBHOOK_HOSTS": '["localhost"]',
+            "CURSOR_KEY": "a key of the benchmarks",
+            "WEBHOOK_KEY": "a key of the benchmarks",
         }
-        return Measured(GATEWAY, home, port=port, environment=lambda: told)
+        return Measured(
+            GATEWAY, home, port=port, environment=lambda: {**told, "WEBHOOK_HOSTS": json.dumps(self.webhook_hosts)}
+        )
 
     def start(self, names: Iterable[str] = SERVICES) -> dict[str, float]:
         """Start these one after the other; returns the seconds each took until it was ready."""

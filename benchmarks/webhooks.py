@@ -121,6 +121,7 @@ def _gateway(bench: Bench, services: Services, ports: Mapping[str, int]) -> Iter
     )
     services.start(())
     _take(step for id_ in ports for step in onboarding.adding(id_))
+    services.webhook_hosts = {id_: [f"localhost:{port}"] for id_, port in ports.items()}
     services.gateway.start()
     try:
         for id_, port in ports.items():

@@ -102,8 +102,10 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(answer: Answer = welcome, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
-    """Run one for a test."""
+async def receiving(
+    answer: Answer = welcome, *, port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Receiver]:
+    """Run one for a test, on any port or on one that was chosen for it."""
     receiver = Receiver(answer, scheme="https" if tls else "http")
     tasks: set[asyncio.Task[None]] = set()
 
@@ -112,7 +114,7 @@ async def receiving(answer: Answer = welcome, *, tls: ssl.SSLContext | None = No
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(begin, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(begin, "127.0.0.1", port, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

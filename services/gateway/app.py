@@ -14,9 +14,10 @@ from services.gateway.partners import Partner, Partners
 from services.gateway.queues import Follower, Readers
 from services.gateway.repository import MIGRATIONS, Knowledge
 from services.gateway.settings import GatewaySettings
+from services.gateway.webhooks.deliveries import Deliveries
+from services.gateway.webhooks.migrations import MIGRATIONS as OF_WEBHOOKS
 from services.gateway.webhooks.sender import Senders
-from services.gateway.webhooks.store import MIGRATIONS as OF_WEBHOOKS
-from services.gateway.webhooks.store import Deliveries, Webhooks
+from services.gateway.webhooks.store import Webhooks
 from services.gateway.writers import Writers
 from shared.service import BareService
 from shared.topics import GATEWAY
@@ -51,7 +52,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         replies_router(entrance, writers),
         referrals_router(entrance, knowledge, key),
         status_router(entrance, knowledge),
-        webhooks_router(entrance, webhooks, deliveries, senders, webhook_key),
+        webhooks_router(entrance, readers, webhooks, deliveries, senders, webhook_key),
     ):
         app.include_router(router)
     return app

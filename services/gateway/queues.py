@@ -98,6 +98,11 @@ class QueueReader:
                 self._at[partition] = offset
         self._ends = await self._consumer.end_offsets(partitions)
 
+    async def ends(self) -> Positions:
+        """Behind the newest record of each partition; raises `KafkaError`."""
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        return {partition.partition: offset for partition, offset in ends.items()}
+
     async def read(self, *, seconds: float, at_most: int) -> list[QueueEvent]:
         """What comes next, at most for so long; raises `ExpiredError` and `KafkaError`."""
         try:

@@ -22,8 +22,8 @@ SETTINGS = {
     "INTAKE_URL": "http://127.0.0.1:9",
     "MAIL_FROM": "office@example.org",
     "PARTNERS_FOLDER": "nowhere",
-    "CURSOR_KEY": "of the tests",
-    "WEBHOOK_KEY": "of the tests",
+    "CURSOR_KEY": "a key of the tests",
+    "WEBHOOK_KEY": "a key of the tests",
 }
 
 

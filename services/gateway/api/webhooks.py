@@ -1,18 +1,41 @@
 """`/v1/partners/{partner_id}/webhook`: a partner has its events sent to an address of its own."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Annotated, Final, Literal
 
+from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.gateway.api import PREFIX
-from services.gateway.domain.webhooks import BETWEEN_REPLAYS, Failure, State, Webhook, new_seed, secret_of
+from services.gateway.api.feed import refused
+from services.gateway.api.webhook_bodies import (
+    DeliveriesPage,
+    DeliveryView,
+    Replaying,
+    ReplayWanted,
+    Wanted,
+    WebhookView,
+    WebhookWithSecret,
+)
+from services.gateway.domain.cursors import Positions
+from services.gateway.domain.webhooks import (
+    BETWEEN_REPLAYS,
+    RotatedTooOftenError,
+    State,
+    Webhook,
+    new_seed,
+    secret_of,
+)
 from services.gateway.partners import Partner
-from services.gateway.webhooks.addresses import LONGEST, BadUrlError
+from services.gateway.queues import BusyError, Readers
+from services.gateway.webhooks.addresses import BadUrlError
+from services.gateway.webhooks.deliveries import Deliveries
 from services.gateway.webhooks.sender import Senders
-from services.gateway.webhooks.store import Deliveries, Webhooks
+from services.gateway.webhooks.store import Webhooks
+from shared.mongo import StoreError
 from shared.pipeline.engine import utc_now
 from shared.web.bodies import json_body, read_json
 from shared.web.cursor import cursor_at, position_at
@@ -23,97 +46,33 @@ from shared.web.roles import Role, open_to
 _PATH: Final = "/webhook"
 
 
-class Wanted(BaseModel):
-    """Where the events are to go."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    url: Annotated[str, Field(max_length=LONGEST)]
-
-
-class ReplayWanted(BaseModel):
-    """From when on events are to be sent again."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    begin: Annotated[AwareDatetime, Field(alias="from")]
-
-
-class WebhookView(BaseModel):
-    """A webhook. `since` is when its state began, `waiting` how many events are to be sent; `old_secret_until` stands
-    while two secrets sign (UTC)."""
-
-    url: str
-    state: State
-    since: datetime
-    reason: Failure | None
-    waiting: int
-    old_secret_until: datetime | None
-
-
-class WebhookWithSecret(WebhookView):
-    """The secret is told here and never again."""
-
-    secret: str
-
-
-class Replaying(BaseModel):
-    """How many events are sent again."""
-
-    events: int
-
-
-class AttemptView(BaseModel):
-    """The last attempt (UTC). `status` is the receiver's, where there was one."""
-
-    at: datetime
-    status: int | None
-    failure: Failure | None
-
-
-class DeliveryView(BaseModel):
-    """One event on its way; `next_at` stands while it is to be sent (UTC)."""
-
-    event_id: str
-    type: str
-    subject: str
-    time: datetime
-    attempts: int
-    is_replay: bool = False
-    failing_since: datetime | None = None
-    next_at: datetime | None = None
-    delivered_at: datetime | None = None
-    last: AttemptView | None = None
-
-
-class DeliveriesPage(BaseModel):
-    """Deliveries, the newest event first; `next` continues the list."""
-
-    deliveries: list[DeliveryView]
-    next: str | None
-
-
 def webhooks_router(
-    partner_of: Callable[..., Partner], webhooks: Webhooks, deliveries: Deliveries, senders: Senders, key: bytes
+    partner_of: Callable[..., Partner],
+    readers: Readers,
+    webhooks: Webhooks,
+    deliveries: Deliveries,
+    senders: Senders,
+    key: bytes,
 ) -> APIRouter:
     """The routes of a partner's webhook."""
     router = APIRouter(prefix=PREFIX, tags=["webhook"], responses=PROBLEM_RESPONSES)
     a_partner = open_to(Role.PARTNER)
 
-    async def shown(webhook: Webhook | None, now: datetime) -> WebhookView:
-        known = _there(webhook)
+    async def known_to(partner: Partner) -> Webhook:
+        return _there(await webhooks.get(partner.id))
+
+    async def shown(webhook: Webhook, now: datetime) -> WebhookView:
         return WebhookView.model_validate(
             {
-                **known.model_dump(include={"url", "state", "since", "reason"}),
-                "waiting": await deliveries.waiting(known.partner_id),
-                "old_secret_until": _old_secret_until(known, now),
+                **webhook.model_dump(include={"url", "state", "since", "reason"}),
+                "waiting": await deliveries.waiting(webhook),
+                "old_secret_until": _old_secret_until(webhook, now),
             }
         )
 
-    async def with_secret(webhook: Webhook | None, now: datetime) -> WebhookWithSecret:
-        known = _there(webhook)
-        secret = secret_of(key, known.partner_id, known.seeds[0])
-        return WebhookWithSecret.model_validate({**dict(await shown(known, now)), "secret": secret})
+    async def with_secret(webhook: Webhook, now: datetime) -> WebhookWithSecret:
+        secret = secret_of(key, webhook.partner_id, webhook.seeds[0])
+        return WebhookWithSecret.model_validate({**dict(await shown(webhook, now)), "secret": secret})
 
     @router.put(_PATH, dependencies=[a_partner], openapi_extra=json_body(Wanted), status_code=201)
     async def set_webhook(
@@ -126,13 +85,16 @@ def webhooks_router(
         except BadUrlError as error:
             raise not_valid([Fault("/url", str(error))]) from None
         now = utc_now()
-        if await webhooks.get(partner.id) is None:
-            await deliveries.remove(partner.id)  # what an earlier one may have left
-        is_new = await webhooks.put(partner.id, url, new_seed(), now)
-        await deliveries.hasten(partner.id, now)
-        await webhooks.change(partner.id, {State.DISABLED}, State.ACTIVE, now)
+        is_new = not await webhooks.move(partner.id, url) and await webhooks.put(
+            partner.id, url, new_seed(), await _ends(readers, partner), now
+        )
+        if is_new:
+            await deliveries.forget_earlier(partner.id)  # what a gateway that was killed may have left
+        else:
+            await deliveries.hasten(await known_to(partner), now)
+            await webhooks.change(partner.id, {State.ACTIVE, State.DISABLED}, State.ACTIVE, now)
         senders.nudge(partner.id)
-        known = await webhooks.get(partner.id)
+        known = await known_to(partner)
         if is_new:
             return await with_secret(known, now)
         response.status_code = 200
@@ -141,20 +103,26 @@ def webhooks_router(
     @router.get(_PATH, dependencies=[a_partner])
     async def show_webhook(partner: Annotated[Partner, Depends(partner_of)]) -> WebhookView:
         """How the webhook stands."""
-        return await shown(await webhooks.get(partner.id), utc_now())
+        return await shown(await known_to(partner), utc_now())
 
     @router.delete(_PATH, dependencies=[a_partner], status_code=204)
     async def remove_webhook(partner: Annotated[Partner, Depends(partner_of)]) -> None:
         """Send nothing any more, and forget the secret and what waits."""
         await webhooks.remove(partner.id)
-        await deliveries.remove(partner.id)
+        await deliveries.forget_earlier(partner.id)
         senders.nudge(partner.id)
 
     @router.post(f"{_PATH}/rotate-secret", dependencies=[a_partner])
     async def rotate_secret(partner: Annotated[Partner, Depends(partner_of)]) -> WebhookWithSecret:
-        """Make a new secret. Until `old_secret_until`, a day later, the one before signs as well."""
+        """Make a new secret. Until `old_secret_until`, a day later, the one before signs as well; so does each that was
+        replaced within the day, at most five."""
         now = utc_now()
-        return await with_secret(await webhooks.rotate(partner.id, new_seed(), now), now)
+        try:
+            known = _there(await webhooks.rotate(partner.id, new_seed(), now))
+        except RotatedTooOftenError as error:
+            raise _later("rotated-too-often", "Five times within a day.", error.until - now) from None
+        senders.nudge(partner.id)
+        return await with_secret(known, now)
 
     @router.post(f"{_PATH}/pause", dependencies=[a_partner])
     async def pause(partner: Annotated[Partner, Depends(partner_of)]) -> WebhookView:
@@ -162,16 +130,16 @@ def webhooks_router(
         now = utc_now()
         await webhooks.change(partner.id, {State.ACTIVE}, State.PAUSED, now)
         senders.nudge(partner.id)
-        return await shown(await webhooks.get(partner.id), now)
+        return await shown(await known_to(partner), now)
 
     @router.post(f"{_PATH}/resume", dependencies=[a_partner])
     async def resume(partner: Annotated[Partner, Depends(partner_of)]) -> WebhookView:
         """Go on after a pause, or after the webhook was disabled, at once with everything that waits."""
         now = utc_now()
-        await deliveries.hasten(partner.id, now)
-        await webhooks.change(partner.id, {State.PAUSED, State.DISABLED}, State.ACTIVE, now)
+        await deliveries.hasten(await known_to(partner), now)
+        await webhooks.change(partner.id, {*State}, State.ACTIVE, now)
         senders.nudge(partner.id)
-        return await shown(await webhooks.get(partner.id), now)
+        return await shown(await known_to(partner), now)
 
     @router.post(f"{_PATH}/replay", dependencies=[a_partner], openapi_extra=json_body(ReplayWanted), status_code=202)
     async def replay(request: Request, partner: Annotated[Partner, Depends(partner_of)]) -> Replaying:
@@ -179,11 +147,16 @@ def webhooks_router(
         from before there was a webhook are in the feed only."""
         begin = (await read_json(request, ReplayWanted)).begin
         now = utc_now()
-        _there(await webhooks.get(partner.id))
-        if not await webhooks.may_replay(partner.id, now):
-            seconds = str(int(BETWEEN_REPLAYS.total_seconds()))
-            raise ProblemError(429, "replayed-already", "Once in ten minutes.", headers={"Retry-After": seconds})
-        events = await deliveries.replay(partner.id, begin.astimezone(UTC), now)
+        known = await known_to(partner)
+        if not await webhooks.claim_replay(partner.id, now):
+            last = (await known_to(partner)).replayed_at or now
+            raise _later("replayed-already", "Once in ten minutes.", last + BETWEEN_REPLAYS - now)
+        try:
+            events = await deliveries.replay(known, begin, now)
+        except StoreError:
+            with suppress(StoreError):  # where the store is away for longer, the ten minutes pass
+                await webhooks.give_replay_back(partner.id)
+            raise
         senders.nudge(partner.id)
         return Replaying(events=events)
 
@@ -196,7 +169,9 @@ def webhooks_router(
     ) -> DeliveriesPage:
         """What became of the events, without what they say: those whose last attempt failed, or all of 29 days."""
         before = position_at(cursor) if cursor is not None else None
-        found = await deliveries.page(partner.id, only_failing=state == "failing", before=before, limit=limit + 1)
+        known = await webhooks.get(partner.id)
+        is_failing = state == "failing"
+        found = await deliveries.page(known, only_failing=is_failing, before=before, limit=limit + 1) if known else []
         page = found[:limit]
         return DeliveriesPage(
             deliveries=[DeliveryView.model_validate(row) for row in page],
@@ -204,6 +179,22 @@ def webhooks_router(
         )
 
     return router
+
+
+async def _ends(readers: Readers, partner: Partner) -> Positions:
+    try:
+        async with readers.reading(partner) as reader:
+            return await reader.ends()
+    except BusyError:
+        raise ProblemError(
+            429, "too-many-readers", "This partner waits in too many places at once.", headers={"Retry-After": "5"}
+        ) from None
+    except KafkaError as error:
+        raise refused(error) from None
+
+
+def _later(kind: str, why: str, left: timedelta) -> ProblemError:
+    return ProblemError(429, kind, why, headers={"Retry-After": str(ceil(left.total_seconds()))})
 
 
 def _there(webhook: Webhook | None) -> Webhook:

@@ -13,10 +13,13 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 from standardwebhooks import Webhook as Signer
 
+from services.gateway.domain.cursors import Positions
+from services.gateway.domain.events import QueueEvent
+
 BOTH_COUNT: Final = timedelta(hours=24)
 """So long the secret before signs as well, so that a receiver can go over to the new one in its own time."""
 GIVE_UP: Final = timedelta(days=5)
-"""A webhook that one delivery has failed for so long is disabled."""
+"""A webhook that one delivery has failed for so long, as often as there are pauses, is disabled."""
 PAUSES: Final = (
     timedelta(seconds=5),
     timedelta(seconds=30),
@@ -29,6 +32,16 @@ PAUSES: Final = (
 LONGEST_ASKED: Final = timedelta(days=1)
 """The longest pause that a receiver may ask for."""
 BETWEEN_REPLAYS: Final = timedelta(minutes=10)
+MOST_ROTATIONS: Final = 5
+"""In the time for which an older secret counts: each of them signs every attempt."""
+
+
+class RotatedTooOftenError(Exception):
+    """So many secrets count already; at `until` (UTC) the oldest of them ends."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"until {until.isoformat()}")
+        self.until = until
 
 
 class State(StrEnum):
@@ -62,17 +75,25 @@ class Seed(BaseModel):
 
 
 class Webhook(BaseModel):
-    """Where a partner wants its events, and how that goes; `since` (UTC) is when the state began. The newest seed is
-    the first."""
+    """Where a partner wants its events, and how that goes; `since` (UTC) is when the state began, or was asked for
+    again. The newest seed is the first. `begin` is where the queue ended when it was made, by partition."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
+    id: str
     partner_id: str
     url: str
     state: State
     since: datetime
     reason: Failure | None = None
     seeds: tuple[Seed, ...]
+    begin: Positions
+    replayed_at: datetime | None = None
+
+    def covers(self, event: QueueEvent) -> bool:
+        """Whether an event of the queue is to be sent; those from before are in the feed only. A partition that was
+        added later begins with its first."""
+        return event.offset >= self.begin.get(event.partition, 0)
 
     def secrets(self, key: bytes, now: datetime) -> list[str]:
         """Those that sign now, the newest first."""
@@ -112,6 +133,16 @@ def secret_of(key: bytes, partner_id: str, seed: Seed) -> str:
     return "whsec_" + b64encode(hmac.digest(key, f"{partner_id}\n{seed.value}".encode(), "sha256")).decode()
 
 
+def rotate(seeds: Sequence[Seed], new: Seed, now: datetime) -> Sequence[Seed]:
+    """The seeds with a new one, and with each that still counts: where an answer was lost and asked for again, the
+    receiver's is not the last. Raises `RotatedTooOftenError`."""
+    before = [seed.model_copy(update={"until": seed.until or now + BOTH_COUNT}) for seed in seeds]
+    counting = [seed for seed in before if seed.until and now < seed.until]
+    if len(counting) > MOST_ROTATIONS:
+        raise RotatedTooOftenError(min(seed.until for seed in counting if seed.until))
+    return [new, *counting]
+
+
 def headers_of(delivery: Delivery, signing: Sequence[str], at: datetime) -> Mapping[str, str]:
     """What goes with an attempt; `at` is UTC."""
     signatures = [Signer(secret).sign(delivery.event_id, at, delivery.body) for secret in signing]
@@ -143,6 +174,17 @@ def pause_after(attempts: int, asked: timedelta | None = None) -> timedelta:
     if asked is not None:
         return min(max(asked, PAUSES[0]), LONGEST_ASKED)
     return PAUSES[min(attempts, len(PAUSES)) - 1]
+
+
+def again_at(delivery: Delivery, answer: Answer, now: datetime) -> datetime | None:
+    """When an event is to be tried again; None where it was taken."""
+    return now + pause_after(delivery.attempts + 1, answer.retry_after) if answer.failure else None
+
+
+def is_hopeless(delivery: Delivery, failure: Failure, now: datetime) -> bool:
+    """Whether this failure is one too many. Days alone do not count: the gateway itself may have been away."""
+    is_tried = delivery.attempts + 1 >= len(PAUSES)
+    return failure is Failure.GONE or (is_tried and (delivery.failing_since or now) <= now - GIVE_UP)
 
 
 def _asked_pause(retry_after: str | None, now: datetime) -> timedelta | None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from services.gateway.domain.webhooks import Answer, Failure, answer_of
-from services.gateway.webhooks.addresses import permitted
+from services.gateway.webhooks.addresses import Place, permitted
 
 ATTEMPT_SECONDS: Final = 15.0
 """An attempt may take so long, from the name to the answer."""
@@ -57,14 +57,14 @@ class Resolver:
 class _Checked(httpcore.AsyncNetworkBackend):
     """Resolves a name, checks what it is told, and connects to that very address: a name may change its mind."""
 
-    def __init__(self, allowed: Collection[str], resolve: Resolve) -> None:
+    def __init__(self, allowed: Collection[Place], resolve: Resolve) -> None:
         self._allowed = allowed
         self._resolve = resolve
         self._tcp = httpcore.AnyIOBackend()
 
     async def find(self, host: str, port: int) -> list[str]:
         """The addresses of a host that may be connected to."""
-        return permitted(host, await self._resolve(host, port), self._allowed)
+        return permitted(Place(host, port), await self._resolve(host, port), self._allowed)
 
     async def connect_tcp(
         self,
@@ -87,7 +87,7 @@ class _Checked(httpcore.AsyncNetworkBackend):
 class Connections:
     """Sends to one partner's receiver: no proxy, no redirect, no cookie, and nothing that takes longer than it may."""
 
-    def __init__(self, allowed: Collection[str], resolve: Resolve, tls: ssl.SSLContext) -> None:
+    def __init__(self, allowed: Collection[Place], resolve: Resolve, tls: ssl.SSLContext) -> None:
         self._network = _Checked(allowed, resolve)
         # One connection in each: a pool of several looks at all of them at every request.
         self._free = [
@@ -119,6 +119,8 @@ class Connections:
         except httpcore.ConnectError as error:
             refused = any(isinstance(why, ssl.SSLError) for why in error.args)
             return Answer(failure=Failure.CERTIFICATE if refused else Failure.NOT_REACHED)
+        except ssl.SSLError:  # in TLS 1.3 a certificate of ours may be missed when the connection stands already
+            return Answer(failure=Failure.CERTIFICATE)
         except (httpcore.NetworkError, httpcore.ProtocolError):
             return Answer(failure=Failure.BROKEN_OFF)
         finally:
@@ -158,5 +160,5 @@ async def _read_a_little(response: httpcore.Response) -> None:
                 size += len(part)
                 if size > MOST_OF_AN_ANSWER:
                     return
-    except (TimeoutError, httpcore.NetworkError, httpcore.ProtocolError):
+    except (TimeoutError, ssl.SSLError, httpcore.NetworkError, httpcore.ProtocolError):
         return

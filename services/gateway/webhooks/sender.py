@@ -6,7 +6,7 @@ An event is told at least once. What was sent and not yet noted when a gateway w
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,18 +15,18 @@ import structlog
 
 from services.gateway.domain.events import QueueEvent
 from services.gateway.domain.webhooks import (
-    GIVE_UP,
     Answer,
     Delivery,
     Failure,
-    State,
     Webhook,
+    again_at,
     headers_of,
-    pause_after,
+    is_hopeless,
 )
-from services.gateway.webhooks.addresses import BadUrlError, checked
+from services.gateway.webhooks.addresses import BadUrlError, Place, checked
 from services.gateway.webhooks.connections import ATTEMPT_SECONDS, CONNECTIONS, Connections, Resolver
-from services.gateway.webhooks.store import LEASE, Deliveries, Webhooks
+from services.gateway.webhooks.deliveries import Deliveries
+from services.gateway.webhooks.store import LEASE, Webhooks
 from shared.contracts.base import new_id
 from shared.metrics import WEBHOOK_ATTEMPTS, WEBHOOKS_DISABLED
 from shared.mongo import StoreError
@@ -67,7 +67,7 @@ class Sender:
         self._webhook: Webhook | None = None
         self._held_at = clock()
         self._ready: deque[Lane] = deque()
-        self._running: dict[asyncio.Task[Answer], Lane] = {}
+        self._running: dict[asyncio.Task[Answer], tuple[Webhook, Lane]] = {}
         self._is_more = True
         self._nudged = asyncio.Event()
 
@@ -104,10 +104,10 @@ class Sender:
         self._nudged.clear()
         self._is_more = True
         now = self._clock()
-        self._webhook = await self._webhooks.hold(self._partner_id, self._owner, now)
+        before, self._webhook = self._webhook, await self._webhooks.hold(self._partner_id, self._owner, now)
         self._held_at = now
-        if self._webhook is None:
-            self._ready.clear()
+        if self._webhook != before:
+            self._ready.clear()  # what was loaded may have been changed with it
 
     async def _send(self) -> None:
         """Send what there is until it is time to look again."""
@@ -125,8 +125,8 @@ class Sender:
 
     async def _load(self) -> None:
         if self._webhook and self._is_more and len(self._ready) < CONNECTIONS:
-            busy = {lane[0].subject for lane in (*self._ready, *self._running.values())}
-            lanes, is_all = await self._deliveries.due(self._partner_id, self._clock(), without=busy, at_most=AT_ONCE)
+            busy = {lane[0].subject for lane in (*self._ready, *(lane for _, lane in self._running.values()))}
+            lanes, is_all = await self._deliveries.due(self._webhook, self._clock(), without=busy, at_most=AT_ONCE)
             self._ready += map(deque, lanes)
             self._is_more = not is_all
 
@@ -138,44 +138,43 @@ class Sender:
             and self._clock() <= self._held_at + _LAST_START
         ):
             lane = self._ready.popleft()
-            self._running[asyncio.create_task(self._attempt(self._webhook, lane[0]))] = lane
+            self._running[asyncio.create_task(self._attempt(self._webhook, lane[0]))] = (self._webhook, lane)
 
     async def _attempt(self, webhook: Webhook, delivery: Delivery) -> Answer:
+        """What became of an attempt; one that nobody foresaw holds up no other, and counts as tried."""
         now = self._clock()
-        headers = headers_of(delivery, webhook.secrets(self._key, now), now)
-        return await self.connections.send(webhook.url, headers, delivery.body, now)
+        try:
+            headers = headers_of(delivery, webhook.secrets(self._key, now), now)
+            return await self.connections.send(webhook.url, headers, delivery.body, now)
+        except Exception:
+            log.exception("webhook_attempt_broke", partner=self._partner_id)
+            return Answer(failure=Failure.BROKEN_OFF)
 
     async def _settle(self) -> None:
         """Note what is over, in one write, and let the next of those referrals have its turn."""
-        over = [(self._running.pop(task), task.result()) for task in list(self._running) if task.done()]
+        over = {task: tried for task, tried in self._running.items() if task.done()}
         if not over:
             return
         now = self._clock()
-        await self._deliveries.note([(lane[0], answer, _again_at(lane[0], answer, now)) for lane, answer in over], now)
-        for lane, answer in over:
-            delivery = lane.popleft()
+        outcomes = [(lane[0], task.result()) for task, (_, lane) in over.items()]
+        await self._deliveries.note([(*outcome, again_at(*outcome, now)) for outcome in outcomes], now)
+        for task, (webhook, lane) in over.items():
+            del self._running[task]  # only now: what could not be noted is noted next time
+            delivery, answer = lane.popleft(), task.result()
             WEBHOOK_ATTEMPTS.labels(answer.failure or "delivered").inc()
-            if self._webhook and lane and answer.failure is None:
+            if self._webhook == webhook and lane and answer.failure is None:
                 self._ready.append(lane)
             else:
                 self._is_more = True
-            if answer.failure and _is_hopeless(delivery, answer.failure, now):
-                await self._disable(answer.failure, now)
+            if answer.failure and is_hopeless(delivery, answer.failure, now):
+                await self._disable(webhook, answer.failure, now)
 
-    async def _disable(self, reason: Failure, now: datetime) -> None:
-        self._webhook = None
-        self._ready.clear()
-        if await self._webhooks.change(self._partner_id, {State.ACTIVE}, State.DISABLED, now, reason):
+    async def _disable(self, tried: Webhook, reason: Failure, now: datetime) -> None:
+        if await self._webhooks.disable(tried, reason, now):
+            self._webhook = None
+            self._ready.clear()
             WEBHOOKS_DISABLED.labels(self._partner_id, reason).inc()
             log.warning("webhook_disabled", partner=self._partner_id, reason=reason)
-
-
-def _again_at(delivery: Delivery, answer: Answer, now: datetime) -> datetime | None:
-    return now + pause_after(delivery.attempts + 1, answer.retry_after) if answer.failure else None
-
-
-def _is_hopeless(delivery: Delivery, failure: Failure, now: datetime) -> bool:
-    return failure is Failure.GONE or (delivery.failing_since or now) <= now - GIVE_UP
 
 
 class Senders:
@@ -187,10 +186,10 @@ class Senders:
         deliveries: Deliveries,
         key: bytes,
         *,
-        allowed: Collection[str],
+        allowed: Mapping[str, Collection[Place]],
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`allowed` are the hosts that may be anywhere and need no https."""
+        """`allowed` are, by partner, the places that may be anywhere and need no https."""
         self._webhooks = webhooks
         self._deliveries = deliveries
         self._key = key
@@ -201,7 +200,7 @@ class Senders:
 
     async def checked(self, partner_id: str, url: str) -> str:
         """A URL in its one spelling; raises `BadUrlError` where nothing could be sent there now."""
-        spelt = checked(url, self._allowed)
+        spelt = checked(url, self._allowed.get(partner_id, ()))
         if partner_id in self._at_work and not await self._at_work[partner_id].connections.find(spelt):
             raise BadUrlError("a host with a public address")
         return spelt
@@ -209,7 +208,7 @@ class Senders:
     async def attend(self, partner_id: str) -> None:
         """Send for a partner until cancelled."""
         resolver = Resolver()
-        connections = Connections(self._allowed, resolver, self._tls)
+        connections = Connections(self._allowed.get(partner_id, ()), resolver, self._tls)
         sender = Sender(partner_id, self._webhooks, self._deliveries, connections, self._key, clock=self._clock)
         self._at_work[partner_id] = sender
         try:

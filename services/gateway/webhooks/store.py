@@ -1,34 +1,17 @@
-"""Webhooks and their deliveries in MongoDB."""
+"""Webhooks in MongoDB."""
 
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any, Final
 
-from pymongo import ASCENDING, DESCENDING, ReturnDocument, UpdateOne
+from pymongo import ReturnDocument
 
-from services.gateway.domain.events import QueueEvent
-from services.gateway.domain.webhooks import (
-    BETWEEN_REPLAYS,
-    BOTH_COUNT,
-    Answer,
-    Delivery,
-    Failure,
-    Seed,
-    State,
-    Webhook,
-)
-from shared.migrations import Migration, ensure_collection
+from services.gateway.domain.cursors import Positions
+from services.gateway.domain.webhooks import BETWEEN_REPLAYS, Failure, Seed, State, Webhook, rotate
+from shared.contracts.base import new_id
 from shared.mongo import Database, translated
-from shared.pipeline.engine import utc_now
-from shared.topics import RETENTION_MS
-from shared.web.cursor import Position
 
 WEBHOOKS: Final = "webhooks"
-DELIVERIES: Final = "deliveries"
-KEPT: Final = timedelta(milliseconds=RETENTION_MS)
-"""A delivery goes when its event goes from the queue, delivered or not."""
 LEASE: Final = timedelta(seconds=60)
 """So long nobody else sends in the place of a gateway that was killed."""
 
@@ -44,9 +27,19 @@ class Webhooks:
         async with translated():
             return _webhook(await self._webhooks.find_one({"_id": partner_id}))
 
-    async def put(self, partner_id: str, url: str, seed: Seed, now: datetime) -> bool:
-        """Send to this URL from now on; whether there was no webhook before."""
-        once = {"seeds": [seed.model_dump()], "state": State.ACTIVE.value, "since": now}
+    async def move(self, partner_id: str, url: str) -> bool:
+        """Send to another URL; whether there is a webhook."""
+        return await self._changed({"_id": partner_id}, {"url": url}) is not None
+
+    async def put(self, partner_id: str, url: str, seed: Seed, begin: Positions, now: datetime) -> bool:
+        """Send what comes to the queue behind `begin` to this URL; whether there was no webhook before."""
+        once = {
+            "id": new_id(),
+            "seeds": [seed.model_dump()],
+            "state": State.ACTIVE.value,
+            "since": now,
+            "begin": {str(partition): offset for partition, offset in begin.items()},
+        }
         async with translated():
             change = {"$set": {"url": url}, "$setOnInsert": once}
             made = await self._webhooks.update_one({"_id": partner_id}, change, upsert=True)
@@ -58,22 +51,24 @@ class Webhooks:
             await self._webhooks.delete_one({"_id": partner_id})
 
     async def rotate(self, partner_id: str, seed: Seed, now: datetime) -> Webhook | None:
-        """Sign with a new secret; the one before it counts for a while."""
-        known = await self.get(partner_id)
-        if known is None:
-            return None
-        before = known.seeds[0].model_copy(update={"until": now + BOTH_COUNT})
-        return await self._changed(
-            {"_id": partner_id, "seeds.0.value": before.value},
-            {"seeds": [seed.model_dump(), before.model_dump()]},
-        )
+        """Sign with a new secret; those before it count for a while. Raises `RotatedTooOftenError`."""
+        while known := await self.get(partner_id):
+            seeds = [each.model_dump() for each in rotate(known.seeds, seed, now)]
+            as_known = {"_id": partner_id, "seeds.0.value": known.seeds[0].value}
+            if changed := await self._changed(as_known, {"seeds": seeds}):
+                return changed
+        return None
 
-    async def change(
-        self, partner_id: str, before: Collection[State], state: State, now: datetime, reason: Failure | None = None
-    ) -> bool:
-        """Change the state where it is one of `before`; whether it was."""
-        said = {"state": state.value, "since": now, "reason": reason.value if reason else None}
+    async def change(self, partner_id: str, before: Collection[State], state: State, now: datetime) -> bool:
+        """Change the state where it is one of `before`; whether it was. What was tried before now says nothing then."""
+        said = {"state": state.value, "since": now, "reason": None}
         return await self._changed({"_id": partner_id, "state": {"$in": [*before]}}, said) is not None
+
+    async def disable(self, tried: Webhook, reason: Failure, now: datetime) -> bool:
+        """Send nothing any more, where the webhook is still as it was tried; whether it was."""
+        as_tried = {"_id": tried.partner_id, "url": tried.url, "state": State.ACTIVE.value, "since": tried.since}
+        said = {"state": State.DISABLED.value, "since": now, "reason": reason.value}
+        return await self._changed(as_tried, said) is not None
 
     async def hold(self, partner_id: str, owner: str, now: datetime) -> Webhook | None:
         """The webhook, where it is active and `owner` may send; nobody else may until the lease is over."""
@@ -87,10 +82,14 @@ class Webhooks:
         """Let others send."""
         await self._changed({"_id": partner_id, "lease.owner": owner}, {"lease": None})
 
-    async def may_replay(self, partner_id: str, now: datetime) -> bool:
+    async def claim_replay(self, partner_id: str, now: datetime) -> bool:
         """Whether the last replay is long enough ago; it is now, then."""
         long_ago = [{"replayed_at": None}, {"replayed_at": {"$lte": now - BETWEEN_REPLAYS}}]
         return await self._changed({"_id": partner_id, "$or": long_ago}, {"replayed_at": now}) is not None
+
+    async def give_replay_back(self, partner_id: str) -> None:
+        """Let it be claimed at once: nothing came of it."""
+        await self._changed({"_id": partner_id}, {"replayed_at": None})
 
     async def _changed(self, wanted: Mapping[str, Any], change: Mapping[str, Any]) -> Webhook | None:
         async with translated():
@@ -99,157 +98,5 @@ class Webhooks:
             )
 
 
-class Deliveries:
-    """One row for each event and partner. `next_at` stands only while a row is to be sent, so its index stays small."""
-
-    def __init__(self, database: Database, *, clock: Callable[[], datetime] = utc_now) -> None:
-        self._rows = database[DELIVERIES]
-        self._webhooks = database[WEBHOOKS]
-        self._clock = clock
-
-    async def take(self, partner_id: str, events: Sequence[QueueEvent]) -> None:
-        """Note these events of a queue, in its order, where the partner has a webhook; raises `StoreError`."""
-        async with translated():
-            if await self._webhooks.find_one({"_id": partner_id}, {"_id": 1}):
-                rows = [_row(partner_id, event, self._clock()) for event in events]
-                # In order: whoever finds a row finds the earlier ones of its subject as well.
-                await self._rows.bulk_write([_noted(row) for row in rows], ordered=True)
-
-    async def due(
-        self, partner_id: str, now: datetime, *, without: Collection[str], at_most: int
-    ) -> tuple[list[list[Delivery]], bool]:
-        """What is to be sent now, by subject and in the queue's order, and whether that is all. A row never passes
-        one of its subject that waits; `without` names subjects that are busy."""
-        wanted = {"partner_id": partner_id, "next_at": {"$lte": now}, "subject": {"$nin": sorted(without)}}
-        async with translated():
-            found = self._rows.find(wanted, {"subject": 1}).sort("next_at", ASCENDING).limit(at_most)
-            subjects = [row["subject"] async for row in found]
-            rows = self._rows.find(
-                {"partner_id": partner_id, "subject": {"$in": [*dict.fromkeys(subjects)]}, "next_at": {"$exists": True}}
-            ).sort([("subject", ASCENDING), ("offset", ASCENDING)])
-            deliveries = [(row["subject"], _delivery(row)) async for row in rows.limit(2 * at_most)]
-            lanes = [[row for _, row in lane] for _, lane in groupby(deliveries, key=lambda each: each[0])]
-            behind = [
-                UpdateOne({"_id": row.id, "next_at": row.next_at}, {"$set": {"next_at": lane[0].next_at}})
-                for lane in lanes
-                for row in lane
-                if lane[0].next_at > now >= row.next_at
-            ]
-            if behind:
-                await self._rows.bulk_write(behind, ordered=False)
-        return [lane for lane in lanes if lane[0].next_at <= now], len(subjects) < at_most
-
-    async def note(self, outcomes: Sequence[tuple[Delivery, Answer, datetime | None]], now: datetime) -> None:
-        """Note what became of attempts, and when each is to be tried again; None where it was delivered."""
-        async with translated():
-            await self._rows.bulk_write([_outcome(*outcome, now) for outcome in outcomes], ordered=False)
-
-    async def hasten(self, partner_id: str, now: datetime) -> None:
-        """Try again at once what waits, as if it had never failed."""
-        async with translated():
-            await self._rows.update_many(
-                {"partner_id": partner_id, "next_at": {"$exists": True}},
-                {"$set": {"next_at": now, "attempts": 0}, "$unset": {"failing_since": ""}},
-            )
-
-    async def replay(self, partner_id: str, begin: datetime, now: datetime) -> int:
-        """Send again what was delivered of the events since `begin` (UTC); how many that are."""
-        async with translated():
-            again = await self._rows.update_many(
-                {"partner_id": partner_id, "time": {"$gte": begin}, "delivered_at": {"$exists": True}},
-                {
-                    "$set": {"next_at": now, "is_replay": True, "attempts": 0},
-                    "$unset": {"delivered_at": "", "last": ""},
-                },
-            )
-        return again.modified_count
-
-    async def remove(self, partner_id: str) -> None:
-        """Forget all of a partner's."""
-        async with translated():
-            await self._rows.delete_many({"partner_id": partner_id})
-
-    async def waiting(self, partner_id: str) -> int:
-        """How many are to be sent."""
-        async with translated():
-            return await self._rows.count_documents({"partner_id": partner_id, "next_at": {"$exists": True}})
-
-    async def page(
-        self, partner_id: str, *, only_failing: bool, before: Position | None, limit: int
-    ) -> list[Mapping[str, Any]]:
-        """A partner's deliveries without their bodies, the newest event first."""
-        wanted: dict[str, Any] = {"partner_id": partner_id}
-        if only_failing:
-            wanted["failing_since"] = {"$exists": True}
-        if before is not None:
-            time, id_ = before
-            wanted["$or"] = [{"time": {"$lt": time}}, {"time": time, "event_id": {"$lt": id_}}]
-        async with translated():
-            found = self._rows.find(wanted, {"body": 0}).sort([("time", DESCENDING), ("event_id", DESCENDING)])
-            return [row async for row in found.limit(limit)]
-
-
 def _webhook(document: Mapping[str, Any] | None) -> Webhook | None:
     return Webhook.model_validate({**document, "partner_id": document["_id"]}) if document else None
-
-
-def _row(partner_id: str, event: QueueEvent, now: datetime) -> dict[str, Any]:
-    return {
-        "_id": f"{partner_id}/{event.id}",
-        "partner_id": partner_id,
-        "event_id": event.id,
-        "type": event.type,
-        "subject": event.subject,
-        "offset": event.offset,
-        "time": event.time,
-        "body": json.dumps(event.as_json, ensure_ascii=False),
-        "attempts": 0,
-        "next_at": now,
-        "expires_at": event.time + KEPT,
-    }
-
-
-def _noted(row: dict[str, Any]) -> UpdateOne:
-    return UpdateOne({"_id": row.pop("_id")}, {"$setOnInsert": row}, upsert=True)
-
-
-def _delivery(row: Mapping[str, Any]) -> Delivery:
-    return Delivery(
-        row["_id"],
-        row["event_id"],
-        row["subject"],
-        row["body"],
-        row["next_at"],
-        row["attempts"],
-        row.get("failing_since"),
-        row.get("is_replay", False),
-    )
-
-
-def _outcome(delivery: Delivery, answer: Answer, again_at: datetime | None, now: datetime) -> UpdateOne:
-    """A late word of a gateway that lost its lease takes nothing back that was delivered meanwhile."""
-    last = {"at": now, "status": answer.status, "failure": answer.failure and answer.failure.value}
-    change: dict[str, Any] = {"$inc": {"attempts": 1}}
-    if again_at is None:
-        change["$set"] = {"last": last, "delivered_at": now}
-        change["$unset"] = {"next_at": "", "failing_since": ""}
-    else:
-        change["$set"] = {"last": last, "next_at": again_at, "failing_since": delivery.failing_since or now}
-    return UpdateOne({"_id": delivery.id, "next_at": {"$exists": True}}, change)
-
-
-async def _create(database: Database) -> None:
-    for name in (WEBHOOKS, DELIVERIES):
-        await ensure_collection(database, name)
-    rows = database[DELIVERIES]
-    waiting = {"next_at": {"$exists": True}}
-    of_partner = ("partner_id", ASCENDING)
-    await rows.create_index([of_partner, ("next_at", ASCENDING)], name="due", partialFilterExpression=waiting)
-    await rows.create_index(
-        [of_partner, ("subject", ASCENDING), ("offset", ASCENDING)], name="in-order", partialFilterExpression=waiting
-    )
-    await rows.create_index([of_partner, ("time", DESCENDING), ("event_id", DESCENDING)], name="latest")
-    await rows.create_index("expires_at", name="expires", expireAfterSeconds=0)
-
-
-MIGRATIONS: Final = (Migration("gateway-webhooks", _create),)

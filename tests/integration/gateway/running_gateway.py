@@ -1,7 +1,7 @@
 """A gateway on real Kafka and MongoDB, and a partner that was let in for one test."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -42,6 +42,7 @@ class Gateway:
     http: httpx.AsyncClient
     folder: Path
     backends: Backends
+    hosts: Mapping[str, Collection[str]]
 
     def onboarding(self) -> Onboarding:
         """Writes where this gateway looks."""
@@ -49,21 +50,24 @@ class Gateway:
         return Onboarding(self.backends.kafka, secrets, self.folder, told={}, quota=QUOTA, others={})
 
 
-def settings_of(backends: Backends, folder: Path) -> GatewaySettings:
-    """Of a gateway that looks into that folder."""
+def settings_of(backends: Backends, folder: Path, hosts: Mapping[str, Collection[str]]) -> GatewaySettings:
+    """Of a gateway that looks into that folder, and may send to these places of its partners."""
     return GatewaySettings(
         mongo_url=backends.mongo,
         partners_folder=folder / "gateway",
-        cursor_key="of the tests",
-        webhook_key="of the tests",
-        webhook_hosts={"localhost"},
+        cursor_key="a key of the tests",
+        webhook_key="a key of the tests",
+        webhook_hosts=hosts,
     )
 
 
 @asynccontextmanager
-async def a_gateway(backends: Backends, folder: Path) -> AsyncIterator[Gateway]:
+async def a_gateway(
+    backends: Backends, folder: Path, hosts: Mapping[str, Collection[str]] | None = None
+) -> AsyncIterator[Gateway]:
     """Run one; its database stays for the next."""
-    app = create_app(settings_of(backends, folder))
+    hosts = hosts or {}
+    app = create_app(settings_of(backends, folder, hosts))
     app.state.sign_in = sign_in()
     service = app.state.service
     await service._open()
@@ -71,7 +75,7 @@ async def a_gateway(backends: Backends, folder: Path) -> AsyncIterator[Gateway]:
         await worker.start()
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=60) as http:
-        yield Gateway(app, http, folder, backends)
+        yield Gateway(app, http, folder, backends, hosts)
     for worker in service._workers:
         await worker.stop()
     service.database.client.close()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from sending import Clock, Office
 
-from services.gateway.webhooks.store import MIGRATIONS
+from services.gateway.webhooks.migrations import MIGRATIONS
 from shared.migrations import Migration
 from shared.mongo import Database
 

@@ -1,6 +1,7 @@
 """Gateways that send one partner's deliveries, on a clock that the test sets."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -10,14 +11,16 @@ from uuid import NAMESPACE_OID, uuid5
 from receiver import Receiver
 from toy.trial import eventually
 
+from services.gateway.domain.cursors import Positions
 from services.gateway.domain.events import QueueEvent
 from services.gateway.domain.webhooks import State, Webhook, new_seed, secret_of
+from services.gateway.webhooks.addresses import Place
+from services.gateway.webhooks.deliveries import DELIVERIES, Deliveries
 from services.gateway.webhooks.sender import Senders
-from services.gateway.webhooks.store import DELIVERIES, Deliveries, Webhooks
+from services.gateway.webhooks.store import Webhooks
 from shared.mongo import Database
 
 KEY: Final = b"of the tests"
-HOSTS: Final = frozenset({"localhost"})
 
 
 class Clock:
@@ -39,46 +42,93 @@ def event_id(referral: str, number: int) -> str:
     return str(uuid5(NAMESPACE_OID, f"{referral} {number}"))
 
 
+class Watched(Webhooks):
+    """It knows how often a gateway looked."""
+
+    looks = 0
+
+    async def hold(self, partner_id: str, owner: str, now: datetime) -> Webhook | None:
+        """As ever."""
+        held = await super().hold(partner_id, owner, now)
+        self.looks += 1
+        return held
+
+
 class Office:
     """One database, and the gateways on it."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.clock = clock
-        self.webhooks = Webhooks(database)
+        self.webhooks = Watched(database)
         self.deliveries = Deliveries(database, clock=clock)
         self.rows = database[DELIVERIES]
         self._offset = 0
+        self._allowed: dict[str, set[Place]] = defaultdict(set)
         self._gateways: list[tuple[Senders, asyncio.Task[None]]] = []
 
-    async def webhook(self, receiver: Receiver, partner: str = "awo") -> str:
-        """Have a partner's events sent to a receiver; its secret."""
+    async def webhook(self, receiver: Receiver, partner: str = "awo", *, begin: Positions | None = None) -> str:
+        """Have what comes to a partner's queue behind `begin` sent to a receiver; its secret."""
         seed = new_seed()
-        await self.webhooks.put(partner, receiver.url, seed, self.clock())
+        self._allowed[partner].add(Place(receiver.host, receiver.port))
+        await self.webhooks.put(partner, receiver.url, seed, begin or {}, self.clock())
         return secret_of(KEY, partner, seed)
+
+    async def move(self, receiver: Receiver, partner: str = "awo") -> None:
+        """Have them sent to another one, as its partner asks for over HTTP."""
+        self._allowed[partner].add(Place(receiver.host, receiver.port))
+        await self.webhooks.move(partner, receiver.url)
+        await self.deliveries.hasten(await self.state(partner), self.clock())
+        await self.webhooks.change(partner, {State.ACTIVE, State.DISABLED}, State.ACTIVE, self.clock())
+        self.nudge(partner)
+
+    async def pause(self, partner: str = "awo") -> None:
+        """Hold them back, as its partner asks for over HTTP."""
+        await self.webhooks.change(partner, {State.ACTIVE}, State.PAUSED, self.clock())
+        self.nudge(partner)
+
+    async def resume(self, partner: str = "awo") -> None:
+        """Go on, as its partner asks for over HTTP."""
+        await self.deliveries.hasten(await self.state(partner), self.clock())
+        await self.webhooks.change(partner, {*State}, State.ACTIVE, self.clock())
+        self.nudge(partner)
+
+    async def looked(self) -> None:
+        """Wait until a gateway has learned what there is to learn, and has acted on it."""
+        seen = self.webhooks.looks
+
+        async def again() -> bool:
+            self.nudge()
+            return self.webhooks.looks >= seen + 2  # what follows the first is over when the second comes
+
+        await eventually(again)
 
     async def tell(self, *events: tuple[str, int], partner: str = "awo") -> None:
         """Events of its queue, each the referral and a number."""
         told = []
         for referral, number in events:
             self._offset += 1
-            attributes = {
-                "specversion": "1.0",
-                "id": event_id(referral, number),
-                "source": "/integrationsbuero/routing",
-                "type": "de.integrationsbuero.referral.offered.v1",
-                "subject": referral,
-                "sequence": str(number),
-                "time": self.clock().isoformat(),
-            }
-            told.append(QueueEvent(0, self._offset, attributes, {"number": number}))
+            told.append(self.an_event(referral, number, 0, self._offset))
         if self._gateways:
             await self._gateways[0][0].take(partner, told)
         else:
             await self.deliveries.take(partner, told)
 
+    def an_event(self, referral: str, number: int, partition: int, offset: int) -> QueueEvent:
+        """As it lies in a queue."""
+        attributes = {
+            "specversion": "1.0",
+            "id": event_id(referral, number),
+            "source": "/integrationsbuero/routing",
+            "type": "de.integrationsbuero.referral.offered.v1",
+            "subject": referral,
+            "sequence": str(number),
+            "time": self.clock().isoformat(),
+        }
+        return QueueEvent(partition, offset, attributes, {"number": number})
+
     def gateway(self, *partners: str) -> Senders:
         """Start one that sends for these partners."""
-        senders = Senders(self.webhooks, self.deliveries, KEY, allowed=HOSTS, clock=self.clock)
+        senders = Senders(self.webhooks, self.deliveries, KEY, allowed=self._allowed, clock=self.clock)
         for partner in partners or ("awo",):
             self._gateways.append((senders, asyncio.create_task(senders.attend(partner))))
         return senders
@@ -105,7 +155,7 @@ class Office:
 
     async def row(self, referral: str, number: int = 1, partner: str = "awo") -> dict[str, Any]:
         """What is kept of a delivery."""
-        found = await self.rows.find_one({"_id": f"{partner}/{event_id(referral, number)}"})
+        found = await self.rows.find_one({"partner_id": partner, "event_id": event_id(referral, number)})
         assert found is not None
         return found
 

@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from receiver import Got, Receiver, hang, receiving, status
@@ -12,11 +13,16 @@ from receiver import Got, Receiver, hang, receiving, status
 from deploy.secrets import Secrets
 from services.gateway.domain.webhooks import Answer, Failure
 from services.gateway.webhooks import connections as module
+from services.gateway.webhooks.addresses import Place
 from services.gateway.webhooks.connections import MOST_OF_AN_ANSWER, Connections, Resolver
 from shared.pipeline.engine import utc_now
 
 HERE = "127.0.0.1"
-ALLOWED = frozenset({"localhost", HERE})
+
+
+def here(*ports: int) -> frozenset[Place]:
+    """Places of this machine, by its names."""
+    return frozenset(Place(host, port) for host in ("localhost", HERE) for port in ports)
 
 
 @pytest.fixture
@@ -42,9 +48,11 @@ def names(*answers: Sequence[str]) -> Callable[..., object]:
     return resolve
 
 
-async def attempt(url: str, *, allowed: frozenset[str] = ALLOWED, resolve: object = None) -> Answer:
-    """Make one by connections of its own."""
+async def attempt(url: str, *, allowed: frozenset[Place] | None = None, resolve: object = None) -> Answer:
+    """Make one by connections of its own, to where the URL leads or to what is allowed instead."""
     resolver = Resolver()
+    if allowed is None:
+        allowed = here(urlsplit(url).port or 0)
     connections = Connections(allowed, resolve or resolver, ssl.create_default_context())  # type: ignore[arg-type]
     try:
         return await connections.send(url, {"webhook-id": "e-1"}, "{}", utc_now())
@@ -64,6 +72,13 @@ async def test_what_is_sent_arrives_as_it_is(receiver: Receiver) -> None:
 @pytest.mark.parametrize("host", [HERE, "localhost", "127.1", "2130706433"])
 async def test_nobody_reaches_this_machine_who_is_not_allowed_by_name(receiver: Receiver, host: str) -> None:
     answer = await attempt(f"http://{host}:{receiver.port}/", allowed=frozenset())
+
+    assert answer == Answer(failure=Failure.NO_PUBLIC_ADDRESS)
+    assert receiver.connections == 0
+
+
+async def test_another_port_of_an_allowed_host_is_not_allowed(receiver: Receiver) -> None:
+    answer = await attempt(receiver.url, allowed=here(receiver.port + 1))
 
     assert answer == Answer(failure=Failure.NO_PUBLIC_ADDRESS)
     assert receiver.connections == 0
@@ -100,7 +115,9 @@ async def test_the_second_address_is_tried_where_the_first_is_silent(receiver: R
 
 
 async def test_nobody_there(receiver: Receiver) -> None:
-    assert await attempt("http://127.0.0.9:9/", allowed=frozenset({"127.0.0.9"})) == Answer(failure=Failure.NOT_REACHED)
+    assert await attempt("http://127.0.0.9:9/", allowed=frozenset({Place("127.0.0.9", 9)})) == Answer(
+        failure=Failure.NOT_REACHED
+    )
 
 
 async def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
@@ -120,7 +137,7 @@ async def test_cookies_are_not_kept_and_no_proxy_is_asked(receiver: Receiver, mo
     receiver.answer = cookie
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.9:9")
-    connections = Connections(ALLOWED, Resolver(), ssl.create_default_context())
+    connections = Connections(here(receiver.port), Resolver(), ssl.create_default_context())
     for _ in range(2):
         assert await connections.send(receiver.url, {}, "{}", utc_now()) == Answer(200)
     await connections.close()
@@ -199,7 +216,8 @@ async def test_the_certificate_has_to_be_of_the_name(tmp_path: Path) -> None:
     server.load_cert_chain(secrets.certificate("receiver"))
     trusted = ssl.create_default_context(cafile=secrets.authority)
     async with receiving(tls=server) as receiver:
-        connections = Connections({"localhost", "other.example"}, names([HERE]), trusted)  # type: ignore[arg-type]
+        places = {Place(host, receiver.port) for host in ("localhost", "other.example")}
+        connections = Connections(places, names([HERE]), trusted)  # type: ignore[arg-type]
         other = receiver.url.replace("localhost", "other.example")
 
         assert await connections.send(receiver.url, {}, "{}", utc_now()) == Answer(204)

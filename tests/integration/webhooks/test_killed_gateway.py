@@ -31,7 +31,7 @@ async def test_nothing_is_lost_and_each_referral_keeps_its_order(
         await office.webhook(receiver)
         await office.tell(*((referral, number) for number in range(5) for referral in referrals))
         process = subprocess.Popen(  # noqa: ASYNC220  # it does not wait, and is tied to this one's life
-            tied([sys.executable, str(HERE / "sending_process.py"), backends.mongo, database.name]),
+            tied([sys.executable, str(HERE / "sending_process.py"), backends.mongo, database.name, str(receiver.port)]),
             env={**os.environ, "PYTHONPATH": PATH},
         )
 
