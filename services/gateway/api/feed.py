@@ -1,7 +1,8 @@
 """`/v1/partners/{partner_id}/events`: the partner's queue, read over HTTP."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 
 from aiokafka.errors import (
@@ -56,20 +57,28 @@ def feed_router(partner_of: Callable[..., Partner], readers: Readers, key: bytes
         owner = f"{partner.id}/sandbox" if sandbox else partner.id
         positions = _positions_in(owner, after, key)
         try:
-            async with readers.reading(partner, sandbox=sandbox) as reader:
+            async with reading(readers, partner, sandbox=sandbox) as reader:
                 await reader.seek(positions)
                 events = await _read(reader, request, wait, limit)
                 return Events(events=[event.as_json for event in events], next=cursor_of(owner, reader.positions, key))
-        except BusyError:
-            raise too_much("too-many-readers", "This partner waits in too many places at once.", seconds=5) from None
         except ExpiredError:
             raise ProblemError(
                 410, "cursor-expired", "The queue does not go back so far. Start over with /referrals?state=open."
             ) from None
-        except KafkaError as error:
-            raise refused(error) from None
 
     return router
+
+
+@asynccontextmanager
+async def reading(readers: Readers, partner: Partner, *, sandbox: bool = False) -> AsyncIterator[QueueReader]:
+    """A reader of the partner's queue for one request; what keeps it from reading is a problem (403, 429, 503)."""
+    try:
+        async with readers.reading(partner, sandbox=sandbox) as reader:
+            yield reader
+    except BusyError:
+        raise too_much("too-many-readers", "This partner waits in too many places at once.", seconds=5) from None
+    except KafkaError as error:
+        raise refused(error) from None
 
 
 def refused(error: KafkaError) -> ProblemError:

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Annotated, Final, Literal
 
-from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.gateway.api import PREFIX
-from services.gateway.api.feed import refused
+from services.gateway.api import PREFIX, too_much
+from services.gateway.api.feed import reading
 from services.gateway.api.webhook_bodies import (
     DeliveriesPage,
     DeliveryView,
@@ -30,7 +29,7 @@ from services.gateway.domain.webhooks import (
     secret_of,
 )
 from services.gateway.partners import Partner
-from services.gateway.queues import BusyError, Readers
+from services.gateway.queues import Readers
 from services.gateway.webhooks.addresses import BadUrlError
 from services.gateway.webhooks.deliveries import Deliveries
 from services.gateway.webhooks.sender import Senders
@@ -182,19 +181,12 @@ def webhooks_router(
 
 
 async def _ends(readers: Readers, partner: Partner) -> Positions:
-    try:
-        async with readers.reading(partner) as reader:
-            return await reader.ends()
-    except BusyError:
-        raise ProblemError(
-            429, "too-many-readers", "This partner waits in too many places at once.", headers={"Retry-After": "5"}
-        ) from None
-    except KafkaError as error:
-        raise refused(error) from None
+    async with reading(readers, partner) as reader:
+        return await reader.ends()
 
 
 def _later(kind: str, why: str, left: timedelta) -> ProblemError:
-    return ProblemError(429, kind, why, headers={"Retry-After": str(ceil(left.total_seconds()))})
+    return too_much(kind, why, seconds=ceil(left.total_seconds()))
 
 
 def _there(webhook: Webhook | None) -> Webhook:
