@@ -19,10 +19,11 @@ from wegweiser.settings import PlatformSettings
 CASES: Final = 5_000
 THROUGHPUT: Final = 0.9
 DELAY: Final = 2
+_NONE, _PLAIN, _PACKED = _KINDS = ("no flood", "flood", "packed flood")
 
 
 def measure(bench: Bench, services: Services) -> Sequence[Figure]:
-    """The chain, and from `201` to the partner, each without and with the flood in turn."""
+    """The chain, and from `201` to the partner, each without a flood, with one, and with a packed one in turn."""
     onboarding = Onboarding(
         bench.kafka,
         Secrets(bench.home / "secrets"),
@@ -35,32 +36,36 @@ def measure(bench: Bench, services: Services) -> Sequence[Figure]:
     for step in onboarding.adding(noisy):
         step.do()
     flood = replace(bench, kafka=Bus(_env_file=onboarding.credentials(noisy)))
-    rates: tuple[list[float], list[float]] = ([], [])
-    delays: tuple[list[float], list[float]] = ([], [])
-    replies: list[float] = []
+    rates: dict[str, list[float]] = {kind: [] for kind in _KINDS}
+    delays: dict[str, list[float]] = {kind: [] for kind in _KINDS}
+    replies: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     with answered(bench, services):
         for _ in bench.rounds:
-            for flooded in (False, True):
-                with _flooding(flood, noisy, replies if flooded else None):
-                    rates[flooded].append(bench.run("referrals", cases=bench.scaled(CASES))["rate"])
+            for kind in _KINDS:
+                with _flooding(flood, noisy, kind, replies[kind]):
+                    rates[kind].append(bench.run("referrals", cases=bench.scaled(CASES))["rate"])
                     between = posted(bench, services, per_second=PER_SECOND, seconds=SECONDS)
-                    delays[flooded].append(quantiles(between, n=100)[98])
+                    delays[kind].append(quantiles(between, n=100)[98])
     for step in onboarding.removing(noisy):
         step.do()
     return [
-        plain("flood: replies of one partner at its quota", replies, "replies/s"),
-        beside("flood: chain meanwhile, beside without", rates[True], "cases/s", rates[False], at_least=THROUGHPUT),
-        beside("flood: 201 to partner meanwhile, p99", delays[True], "ms", delays[False], at_most=DELAY),
+        figure
+        for kind in (_PLAIN, _PACKED)
+        for figure in (
+            plain(f"{kind}: replies of one partner at its quota", replies[kind], "replies/s"),
+            beside(f"{kind}: chain meanwhile", rates[kind], "cases/s", rates[_NONE], at_least=THROUGHPUT),
+            beside(f"{kind}: 201 to partner meanwhile, p99", delays[kind], "ms", delays[_NONE], at_most=DELAY),
+        )
     ]
 
 
 @contextmanager
-def _flooding(flood: Bench, partner_id: str, replies: list[float] | None) -> Iterator[None]:
-    """With a list, the partner floods meanwhile and what it could write a second goes there."""
-    if replies is None:
+def _flooding(flood: Bench, partner_id: str, kind: str, replies: list[float]) -> Iterator[None]:
+    """The partner floods meanwhile; what it could write a second goes to `replies`."""
+    if kind == _NONE:
         yield
         return
-    trial = flood.begin("flood", partner_id=partner_id)
+    trial = flood.begin("flood", partner_id=partner_id, packed=kind == _PACKED)
     trial.await_ready()
     try:
         yield

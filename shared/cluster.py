@@ -3,19 +3,20 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
 from shared.kafka_access import KafkaAccess
+from shared.kafka_consumer import Consumer
 
+_PATIENCE_MS = 10_000
 _STATES_WITHOUT_MEMBERS = ("Empty", "Dead")
 
 
 class Cluster:
     """A connection that asks about groups without being a member of any."""
 
-    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, admin: AIOKafkaAdminClient, consumer: Consumer) -> None:
         self._admin = admin
         self._consumer = consumer
 
@@ -70,9 +71,9 @@ class Cluster:
 @asynccontextmanager
 async def cluster(access: KafkaAccess) -> AsyncIterator[Cluster]:
     """Connect; raises `KafkaError` where nobody answers."""
-    admin = AIOKafkaAdminClient(**access.options)
+    admin = AIOKafkaAdminClient(**access.options, request_timeout_ms=_PATIENCE_MS)
     # Asked about offsets, the client learns of one topic at a time and waits so long before the next.
-    consumer = AIOKafkaConsumer(**access.options, retry_backoff_ms=10)
+    consumer = Consumer(**access.options, request_timeout_ms=_PATIENCE_MS, retry_backoff_ms=10)
     try:
         await admin.start()
         await consumer.start()

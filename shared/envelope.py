@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from shared.contracts.base import UUID_PATTERN, derived_id, new_id, schema_of
 from shared.contracts.codes import SetAsideReason
-from shared.topics import is_from_outside
+from shared.topics import is_from_outside, owner_of
 
 TRACEPARENT: Final = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
 _UUID: Final = re.compile(UUID_PATTERN)
@@ -42,6 +42,11 @@ def traceparent_of(parent: str | None, span: str) -> str:
     if parent and TRACEPARENT.fullmatch(parent):
         return f"{parent[:36]}{span}{parent[52:]}"
     return f"00-{secrets.token_hex(16)}-{span}-01"
+
+
+def source_of_partner(partner_id: str) -> str:
+    """The `ce_source` of everything that a partner says."""
+    return f"/partner/{partner_id}"
 
 
 def source_of(service: str) -> str:
@@ -163,6 +168,8 @@ def _envelope(topic: str, attributes: dict[str, str], data: bytes) -> Envelope:
     # A partner may choose an id that another event has; what follows from it must not collide with that one's effects.
     # Its correlation id would let it write into the thread of another case.
     outside = is_from_outside(topic)
+    if (partner := owner_of(topic)) and outside and source != source_of_partner(partner):
+        raise UnreadableError(SetAsideReason.BAD_HEADERS)
     own_id = derived_id(topic, id_) if outside or not is_id(id_) else id_
     correlation_id, traceparent = attributes.get("correlationid", ""), attributes.get("traceparent", "")
     cause = Cause(

@@ -25,6 +25,7 @@ LOST_RACES: Final = Counter("wegweiser_lost_races_total", "Decisions made again 
 BACK_OFFS: Final = Counter("wegweiser_back_offs_total", "Batches put back because a backend was away", ["error"])
 PUBLISHED: Final = Counter("wegweiser_published_total", "Events the broker acknowledged", ["topic"])
 UNSENT_SECONDS: Final = Gauge("wegweiser_outbox_age_seconds", "Age of the oldest event not yet acknowledged")
+SLOWED_DOWN: Final = Counter("wegweiser_slowed_down_total", "Times a topic had to wait for its pace", ["topic"])
 LAG: Final = Gauge("wegweiser_lag_records", "Records between the group's position and the end", ["topic", "partition"])
 WEBHOOK_ATTEMPTS: Final = Counter("wegweiser_webhook_attempts_total", "Attempts at a webhook delivery", ["outcome"])
 WEBHOOKS_DISABLED: Final = Counter("wegweiser_webhooks_disabled_total", "Webhooks given up", ["partner", "reason"])

@@ -26,7 +26,7 @@ from shared.settings import BareSettings, ServiceSettings
 from shared.web.documents import add_asyncapi, add_documents
 from shared.web.equipment import equip
 from shared.web.operators import operators_router
-from shared.web.roles import require_roles
+from shared.web.roles import Role, require_roles
 from shared.web.sign_in import SignIn, Trust
 
 log = structlog.get_logger()
@@ -60,22 +60,27 @@ class BareService:
         self._migrations = migrations
         self._workers: list[Worker] = []
         self._started = False
+        self.is_ending = False
+        """Whether it was told to end: requests that wait for something are to be answered."""
 
     def employ(self, worker: Worker) -> None:
         """Let a worker run as long as the service does."""
         self._workers.append(worker)
 
-    def app(self, *, other_limits: Mapping[str, int | None] | None = None) -> FastAPI:
+    def app(
+        self, *, other_limits: Mapping[str, int | None] | None = None, readers: Sequence[Role] = (Role.OPERATOR,)
+    ) -> FastAPI:
         """The application, with everything every door has; the service adds its own routes.
 
         `other_limits` are the bytes that the body of a path may have where they are not the usual ones; None for any.
+        `readers` may read what the routes are.
         """
         title = f"integrationsbuero {self.name}"
         app = FastAPI(title=title, lifespan=self._lifespan, openapi_url=None, redirect_slashes=False)
         app.state.settings = self.settings
         app.state.service = self
         equip(app, self._readiness, self.sign_in, other_limits=other_limits)
-        add_documents(app)
+        add_documents(app, *readers)
         return app
 
     @asynccontextmanager
@@ -163,9 +168,11 @@ class Service(BareService, Generic[S]):
         super().employ(worker)
         self.pipeline.after_batch.append(worker.nudge)
 
-    def app(self, *, other_limits: Mapping[str, int | None] | None = None) -> FastAPI:
+    def app(
+        self, *, other_limits: Mapping[str, int | None] | None = None, readers: Sequence[Role] = (Role.OPERATOR,)
+    ) -> FastAPI:
         """The application of a bare service, with the operators' routes and what it sends and receives."""
-        app = super().app(other_limits=other_limits)
+        app = super().app(other_limits=other_limits, readers=readers)
         app.include_router(operators_router(self.pipeline, self.database))
         add_asyncapi(app, lambda: asyncapi(self.name, self.receives, self.subscriptions))
         return app

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.kafka_access import KafkaAccess
@@ -29,6 +29,8 @@ class ServiceSettings(KafkaAccess, BareSettings):
 
     model_config = BareSettings.model_config
     batch_records: int = 500
+    partner_records_per_second: PositiveInt = 100
+    """So many are taken of a topic that a partner writes on, by each instance; what is more waits."""
 
 
 def lacking_in(error: ValidationError) -> str:

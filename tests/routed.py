@@ -29,7 +29,7 @@ from shared.contracts.base import new_id
 from shared.contracts.codes import AgeBand, AppointmentMode, Concern, LegalBasisKind, Municipality, Urgency
 from shared.contracts.intake import CaseFacts, CaseOpened, ConcernFacts, LegalBasis
 from shared.contracts.scheduling import AppointmentBooked
-from shared.envelope import headers_of, new_traceparent, source_of
+from shared.envelope import headers_of, new_traceparent, source_of, source_of_partner
 from shared.migrations import migrate
 from shared.mongo import Database
 from shared.pipeline.outbox import OUTBOX
@@ -104,7 +104,7 @@ def a_letter(writer: str, event: Event, partner_id: str = "", *, id_: str | None
         "causation_id": id_,
         "traceparent": new_traceparent(),
     }
-    headers = dict(headers_of(row, source_of(writer)))
+    headers = dict(headers_of(row, source_of_partner(partner_id) if writer == "partner" else source_of(writer)))
     headers |= {f"ce_{name}": said.encode() for name, said in attributes.items()}
     topic = contract.topic.format(partner_id=partner_id)
     return Letter(topic, row["subject"].encode(), event.model_dump_json().encode(), list(headers.items()))
@@ -274,9 +274,10 @@ async def routed(backends: Backends, agreement: Agreement) -> AsyncIterator[Rout
         await admin.close()
 
 
-def an_instance(backends: Backends) -> Service[Any]:
-    """A routing that was not started."""
-    settings = RoutingSettings(**dict(backends.kafka), mongo_url=backends.mongo)
+def an_instance(backends: Backends, *, per_second: int = 100) -> Service[Any]:
+    """A routing that was not started; it takes so many replies of a partner a second."""
+    pace = {"partner_records_per_second": per_second}
+    settings = RoutingSettings(**dict(backends.kafka), mongo_url=backends.mongo, **pace)
     service: Service[Any] = create_app(settings).state.service
     return service
 

@@ -15,7 +15,7 @@ from shared.contracts import BY_TYPE, Event
 from shared.contracts.base import new_id
 from shared.contracts.partners import CapacityReported, ReplyAccepted, ReplyClarificationRequested, ReplyDeclined
 from shared.contracts.routing import ReferralOffered, ReferralWithdrawn, ReplyRejected
-from shared.envelope import Cause, UnreadableError, headers_of, source_of, unwrap
+from shared.envelope import Cause, UnreadableError, headers_of, source_of, source_of_partner, unwrap
 from shared.pipeline.outbox import row_of
 from wegweiser.catalogue import example
 
@@ -164,7 +164,7 @@ class Trial:
     def _understood(self, record: ConsumerRecord) -> tuple[str, str, Event]:
         """Id, subject and event of a reply, read as routing reads it."""
         envelope = unwrap(record.topic, record.headers, record.value)
-        if envelope.source != (own := f"/partner/{self._partner_id}"):
+        if envelope.source != (own := source_of_partner(self._partner_id)):
             raise _WrongError(f"ce_source {envelope.source} is not {own}")
         if envelope.time is not None and envelope.time > datetime.now(UTC) + LEEWAY:
             raise _WrongError(f"ce_time {envelope.time} has not come yet")

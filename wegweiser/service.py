@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from deploy.embedded.ports import PortTakenError, holder_of
 from shared.files import InvalidFileError
 from shared.memory import share_heap
+from shared.service import BareService
 from shared.topics import DoorName, ServiceName
 from wegweiser.settings import SERVICE_FILES, platform_settings, wrong_in
 
@@ -28,18 +30,38 @@ def service(name: Annotated[DoorName, typer.Argument(help="which one")]) -> None
     command = f"wegweiser service {name}"
     if holder := holder_of(settings.port):
         _refuse(str(PortTakenError(name, settings.port, holder, setting="PORT", command=command, earlier_run=False)))
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,  # the services write their own line a request, without what a URL may tell
-        log_config=None,
-        timeout_graceful_shutdown=_OPEN_REQUESTS_SECONDS,
+    server = Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,  # the services write their own line a request, without what a URL may tell
+            log_config=None,
+            timeout_graceful_shutdown=_OPEN_REQUESTS_SECONDS,
+        ),
+        app.state.service,
     )
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(1)
+
+
+class Server(uvicorn.Server):
+    """Tells the service at once when it is to end, so that nobody is kept waiting; the application learns last."""
+
+    def __init__(self, config: uvicorn.Config, of: BareService) -> None:
+        super().__init__(config)
+        self._service = of
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        self._service.is_ending = True
+        super().handle_exit(sig, frame)
 
 
 def application(name: str) -> Any:

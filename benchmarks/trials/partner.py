@@ -8,8 +8,9 @@ from aiokafka.structs import ConsumerRecord
 
 from benchmarks.trials.process import Assignment, run, say_ready, until_told
 from shared.contracts.base import new_id
+from shared.envelope import source_of_partner
 from shared.pipeline.outbox import BATCH_BYTES
-from shared.topics import REFERRALS
+from shared.topics import REFERRALS, owner_of
 
 _OFFERED: Final = b"de.integrationsbuero.referral.offered.v1"
 _ACCEPTED: Final = b"de.integrationsbuero.reply.accepted.v1"
@@ -45,21 +46,22 @@ async def _answer(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> Non
         found = await consumer.getmany(timeout_ms=1000)
         for partition, records in found.items():
             topic = partition.topic.replace("referrals", "replies")
+            source = source_of_partner(str(owner_of(topic))).encode()
             for record in records:
                 if dict(record.headers)["ce_type"] == _OFFERED:
-                    await producer.send(topic, _accepting(record), record.key, headers=_headers(record))
+                    await producer.send(topic, _accepting(record), record.key, headers=_headers(record, source))
 
 
 def _accepting(record: ConsumerRecord) -> bytes:
     return b'{"referral_id":"%s"}' % record.key
 
 
-def _headers(record: ConsumerRecord) -> list[tuple[str, bytes]]:
+def _headers(record: ConsumerRecord, source: bytes) -> list[tuple[str, bytes]]:
     given = dict(record.headers)
     return [
         ("ce_specversion", b"1.0"),
         ("ce_id", new_id().encode()),
-        ("ce_source", b"/partner"),
+        ("ce_source", source),
         ("ce_type", _ACCEPTED),
         ("ce_subject", record.key),
         ("content-type", b"application/json"),

@@ -36,6 +36,12 @@ BROKER_SETTINGS: Final = {
     "auto.create.topics.enable": "false",
     # A reader that was away keeps its position longer than the longest topic keeps its records.
     "offsets.retention.minutes": str(31 * 24 * 60),
+    # What somebody says beside a position is kept in memory, once for each partition of each group.
+    "offset.metadata.max.bytes": "64",
+    "group.max.size": "100",
+    # Requests are read as a whole before anybody asks what they are.
+    "socket.request.max.bytes": str(16 * 1024 * 1024),
+    "queued.max.request.bytes": str(64 * 1024 * 1024),
     "log.retention.hours": str(30 * 24),
     # Only closed segments expire: with the default of seven days a record could stay a week longer than its topic says.
     "log.roll.hours": "24",

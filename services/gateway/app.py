@@ -10,7 +10,7 @@ from services.gateway.api.referrals import referrals_router
 from services.gateway.api.replies import replies_router
 from services.gateway.api.status import status_router
 from services.gateway.api.webhooks import webhooks_router
-from services.gateway.partners import LOOK_SECONDS, Partner, Partners
+from services.gateway.partners import Partner, Partners
 from services.gateway.queues import Follower, Readers
 from services.gateway.repository import MIGRATIONS, Knowledge
 from services.gateway.settings import GatewaySettings
@@ -20,6 +20,7 @@ from services.gateway.webhooks.store import Deliveries, Webhooks
 from services.gateway.writers import Writers
 from shared.service import BareService
 from shared.topics import GATEWAY
+from shared.web.roles import Role
 
 
 def create_app(settings: GatewaySettings | None = None) -> FastAPI:
@@ -33,25 +34,18 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     follower = Follower(knowledge, takers=(senders.take,))
 
     async def attend(partner: Partner) -> None:
-        tasks = [
-            asyncio.create_task(follower.follow(partner)),
-            asyncio.create_task(senders.attend(partner.id)),
-        ]
+        writers.open(partner)
         try:
-            while True:
-                await asyncio.sleep(LOOK_SECONDS)
-                await readers.tidy(partner)
+            async with asyncio.TaskGroup() as tasks:
+                for work in (follower.follow(partner), senders.attend(partner.id), readers.keep_tidy(partner)):
+                    tasks.create_task(work)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await readers.tidy(partner, all_=True)
-            await writers.tidy(partner)
+            await writers.close(partner)
 
     partners = Partners(settings.partners_folder, attend)
     service.employ(partners)
     entrance, key = Entrance(partners).partner_of, settings.cursor_key.get_secret_value().encode()
-    app = service.app()
+    app = service.app(readers=(Role.OPERATOR, Role.PARTNER))
     for router in (
         feed_router(entrance, readers, key),
         replies_router(entrance, writers),

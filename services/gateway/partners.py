@@ -12,10 +12,15 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from shared.kafka_access import KafkaAccess
+from shared.settings import lacking_in
 
 log = structlog.get_logger()
 
 LOOK_SECONDS: Final = 1.0
+
+
+class BusyError(Exception):
+    """The partner does too much at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class Partners:
         self._files: dict[str, tuple[int, int]] = {}
         self._known: dict[str, Partner] = {}
         self._attending: dict[str, asyncio.Task[None]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        """Those of partners who are not let in any more, or let in anew: they may take a while to end."""
         self._looking: asyncio.Task[None] | None = None
 
     def get(self, id_: str) -> Partner | None:
@@ -55,50 +62,71 @@ class Partners:
 
     async def stop(self) -> None:
         """Attend to nobody any more."""
-        for task in (self._looking, *self._attending.values()):
-            await _ended(task)
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+        for id_ in list(self._attending):
+            self._forget(id_)
+        if self._leaving:
+            await asyncio.wait(self._leaving)
 
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await self._look()
+            try:
+                await self._look()
+            except Exception:
+                log.exception("partners_not_looked_for")
 
     async def _look(self) -> None:
         found = await asyncio.to_thread(_marks_in, self._folder)
         for id_ in self._files.keys() | found.keys():
             if self._files.get(id_) != found.get(id_):
-                await self._forget(id_)
+                before = self._forget(id_)
                 if id_ in found:
-                    self._learn(id_)
+                    self._learn(id_, before)
         self._files = dict(found)
 
-    def _learn(self, id_: str) -> None:
-        said = {name.lower(): value for name, value in dotenv_values(self._folder / f"{id_}.env").items()}
+    def _learn(self, id_: str, before: "asyncio.Task[None] | None") -> None:
         try:
+            said = {name.lower(): value for name, value in dotenv_values(self._folder / f"{id_}.env").items()}
             partner = Partner(id_, KafkaAccess.model_validate(said))
         except ValidationError as error:
-            log.error("partner_file_wrong", partner=id_, settings=[str(item["loc"]) for item in error.errors()])  # noqa: TRY400
-            return
-        self._known[id_] = partner
-        self._attending[id_] = asyncio.create_task(self._attend(partner))
-        log.info("partner_let_in", partner=id_)
+            log.error("partner_file_wrong", partner=id_, settings=lacking_in(error))  # noqa: TRY400
+        except (OSError, ValueError) as error:
+            log.error("partner_file_unreadable", partner=id_, error=type(error).__name__)  # noqa: TRY400
+        else:
+            self._attending[id_] = asyncio.create_task(self._keep_attending(partner, before))
 
-    async def _forget(self, id_: str) -> None:
+    async def _keep_attending(self, partner: Partner, before: "asyncio.Task[None] | None") -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        self._known[partner.id] = partner
+        log.info("partner_let_in", partner=partner.id)
+        while True:
+            try:
+                await self._attend(partner)
+            except Exception:
+                log.exception("partner_not_attended", partner=partner.id)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _forget(self, id_: str) -> "asyncio.Task[None] | None":
+        """Begin to let go of a partner; what ends then."""
         if self._known.pop(id_, None) is not None:
-            await _ended(self._attending[id_])
-            del self._attending[id_]
             log.info("partner_shut_out", partner=id_)
-
-
-async def _ended(task: "asyncio.Task[None] | None") -> None:
-    if task is not None:
-        if not task.cancelling():  # a second time would break into its farewell
+        task = self._attending.pop(id_, None)
+        if task is not None:
             task.cancel()
-        await asyncio.wait([task])  # to await it would take an end of our own for the task's
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        return task
 
 
 def _marks_in(folder: Path) -> Mapping[str, tuple[int, int]]:
-    """The files there are, and by what a changed one is known."""
-    with suppress(FileNotFoundError):
-        return {path.stem: ((at := path.stat()).st_mtime_ns, at.st_ino) for path in folder.glob("*.env")}
-    return {}
+    """The files there are, and by what a changed one is known: its rights may have been changed as well."""
+    marks = {}
+    for path in folder.glob("*.env"):
+        with suppress(FileNotFoundError):  # it has gone meanwhile
+            at = path.stat()
+            marks[path.stem] = (at.st_ctime_ns, at.st_ino)
+    return marks

@@ -12,6 +12,7 @@ from shared.contracts import Event
 from shared.metrics import DUPLICATES
 from shared.migrations import Migration, migrate
 from shared.mongo import Database, UnavailableError, longest_transaction
+from shared.pace import Pace
 from shared.pipeline import engine, outbox, set_aside, wire
 from shared.pipeline.consumer import Consumption
 from shared.pipeline.decisions import Command, Failed, Outcome, Reaction, Repeated, S, States
@@ -69,6 +70,7 @@ class Pipeline(Generic[S]):
                 self._handling(reader),
                 self.publisher.publish,
                 batch_records=settings.batch_records,
+                pace=Pace(settings.partner_records_per_second),
             )
             for subscription, reader in self._readers
         ]

@@ -45,13 +45,17 @@ def _problem_with(body: bytes, error: ValidationError) -> ProblemError:
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
     """What OpenAPI says about a body that the endpoint reads itself; a route passes it as `openapi_extra`."""
-    schema = model.model_json_schema()
-    shared = schema.pop("$defs", {})
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": _inlined(schema, shared)}}}}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": inlined(model.model_json_schema())}}}}
+
+
+def inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A JSON Schema without references: inside an OpenAPI document they would point somewhere else."""
+    own = {key: value for key, value in schema.items() if key not in ("$defs", "$schema", "$id")}
+    whole: dict[str, Any] = _inlined(own, schema.get("$defs", {}))
+    return whole
 
 
 def _inlined(schema: Any, shared: dict[str, Any]) -> Any:
-    """The schema without references: inside an OpenAPI document they would point somewhere else."""
     if isinstance(schema, list):
         return [_inlined(item, shared) for item in schema]
     if not isinstance(schema, dict):

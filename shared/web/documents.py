@@ -14,7 +14,7 @@ _PAGE: Final = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>integrationsbuero</title>
 <link rel="stylesheet" href="{_ASSETS}/swagger-ui.css"></head>
 <body><div id="ui"></div><script src="{_ASSETS}/swagger-ui-bundle.js"></script><script>
-const token = prompt("An operator's token (wegweiser token operator):")
+const token = prompt("A token, such as an operator's (wegweiser token operator):")
 SwaggerUIBundle({{
   url: "/openapi.json", dom_id: "#ui",
   requestInterceptor: request => {{ request.headers.Authorization ||= "Bearer " + token; return request }}
@@ -22,11 +22,11 @@ SwaggerUIBundle({{
 </script></body></html>"""
 
 
-def add_documents(app: FastAPI) -> None:
-    """`/openapi.json` for operators, and `/docs`, a page that holds nothing and asks for a token to read it with."""
+def add_documents(app: FastAPI, *readers: Role) -> None:
+    """`/openapi.json` for these roles, and `/docs`, a page that holds nothing and asks for a token to read it with."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/openapi.json", dependencies=[open_to(Role.OPERATOR)])
+    @router.get("/openapi.json", dependencies=[open_to(*readers)])
     async def show_openapi() -> dict[str, Any]:
         return with_alternatives(app.openapi())
 

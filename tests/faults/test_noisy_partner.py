@@ -1,7 +1,7 @@
 """One partner floods its replies or holds its groups for ever, and the others' referrals go on as before."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -23,6 +23,7 @@ from shared.contracts.base import new_id
 from shared.contracts.codes import ReferralState
 from shared.contracts.partners import ReplyAccepted
 from shared.kafka_access import KafkaAccess
+from shared.topics import partner_topics
 from wegweiser.addresses import Bus
 
 OFFERED, ACCEPTED = ReferralState.OFFERED, ReferralState.ACCEPTED
@@ -48,18 +49,37 @@ async def alpha(backends: Backends, routing: Routed, tmp_path: Path) -> AsyncIte
     await asyncio.to_thread(lambda: [step.do() for step in onboarding.removing("alpha")])
 
 
+def a_reply() -> Mapping[str, Any]:
+    """About a referral that is nobody's."""
+    letter = a_letter("partner", ReplyAccepted(referral_id=new_id()), "alpha")
+    return {"value": letter.value, "key": letter.key, "headers": list(letter.headers)}
+
+
+def nothing() -> Mapping[str, Any]:
+    """A record with nothing in it, of which thousands pack into a few bytes."""
+    return {"value": b""}
+
+
+PACKED: Final = {
+    "compression.type": "zstd",
+    "linger.ms": 1000,
+    "sticky.partitioning.linger.ms": 1000,
+    "batch.num.messages": 20_000,
+}
+
+
 @contextmanager
-def flooding(access: KafkaAccess) -> Iterator[list[Any]]:
-    """It answers for nobody's referrals without end; what is given tells of each time it was slowed down."""
+def flooding(access: KafkaAccess, make: Callable[[], Mapping[str, Any]], **options: Any) -> Iterator[list[Any]]:
+    """It writes without end; what is given tells of each time it was slowed down."""
     slowed: list[Any] = []
     enough = Event()
-    producer = Producer({**librdkafka(access), "throttle_cb": slowed.append})
+    producer = Producer({**librdkafka(access), **options, "throttle_cb": slowed.append})
+    _, replies = partner_topics("alpha")
 
     def write() -> None:
         while not enough.is_set():
-            letter = a_letter("partner", ReplyAccepted(referral_id=new_id()), "alpha")
             try:
-                producer.produce(letter.topic, letter.value, letter.key, headers=list(letter.headers))
+                producer.produce(replies.name, **make())
                 producer.poll(0)
             except BufferError:
                 producer.poll(0.1)
@@ -83,8 +103,11 @@ async def beta_takes(routing: Routed, number: int) -> None:
     await eventually(lambda: routing.all_stand(ids, ACCEPTED), what="the effect of the replies", seconds=10)
 
 
-async def test_others_go_on_while_a_partner_floods_its_replies(routing: Routed, alpha: KafkaAccess) -> None:
-    with flooding(alpha) as slowed:
+@pytest.mark.parametrize(("make", "options"), [(a_reply, {}), (nothing, PACKED)], ids=["plain", "packed"])
+async def test_others_go_on_while_a_partner_floods_its_replies(
+    routing: Routed, alpha: KafkaAccess, make: Callable[[], Mapping[str, Any]], options: Mapping[str, Any]
+) -> None:
+    with flooding(alpha, make, **options) as slowed:
         await eventually(lambda: _is_true(slowed), what="the quota")
         before = len(slowed)
         for _ in range(3):

@@ -15,8 +15,8 @@ from prometheus_client import start_http_server
 
 from shared import logs, mongo
 from shared.pipeline import engine
-from shared.pipeline.consumer import PatientConsumer
 from shared.pipeline.outbox import Publisher
+from shared.pipeline.patient_consumer import PatientConsumer
 from shared.settings import ServiceSettings
 from toy.service import Names, pipeline
 

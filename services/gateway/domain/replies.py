@@ -8,10 +8,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Va
 
 from shared.contracts import BY_TYPE, CONTRACTS
 from shared.contracts.partners import CapacityReported
-from shared.envelope import rfc3339
+from shared.envelope import rfc3339, source_of_partner
 from shared.web.faults import Fault, faults_of, pointer
 
 TYPES: Final = tuple(contract.type for contract in CONTRACTS if contract.publisher == "partner")
+
+
+_Printable = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,200}$")]
 
 
 class Reply(BaseModel):
@@ -21,10 +24,11 @@ class Reply(BaseModel):
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     specversion: Annotated[str, StringConstraints(pattern=r"^1\.0$")] = "1.0"
-    id: Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,200}$")]
+    id: _Printable
     type: str
     source: str | None = None
     time: AwareDatetime | None = None
+    traceparent: _Printable | None = None
     data: dict[str, Any]
 
 
@@ -35,11 +39,6 @@ class Written:
     key: bytes
     value: bytes
     headers: list[tuple[str, bytes]]
-
-
-def source_of_partner(partner_id: str) -> str:
-    """The `source` of what a partner writes."""
-    return f"/partner/{partner_id}"
 
 
 def faults_in(reply: Reply, partner_id: str) -> list[Fault]:
@@ -68,6 +67,7 @@ def written(reply: Reply, partner_id: str) -> Written:
         "type": reply.type,
         "subject": subject,
         **({"time": rfc3339(reply.time)} if reply.time else {}),
+        **({"traceparent": reply.traceparent} if reply.traceparent else {}),
     }
     headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
     return Written(subject.encode(), _payload(reply), [*headers, ("content-type", b"application/json")])

@@ -1,20 +1,24 @@
 """The feed: a partner's queue over HTTP, with the same events in the same order as over Kafka."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 from running_gateway import Gateway, Partner, a_gateway, take
 from signing import signed
 from toy.trial import eventually
 
+from services.gateway import queues
 from services.gateway.queues import MOST_READERS
 from shared.contracts.codes import WithdrawalReason
 from shared.contracts.routing import ReferralOverdue, ReferralWithdrawn
-from shared.topics import PARTITIONS, partner_topics
+from shared.topics import PARTITIONS, partner_topics, sandbox_topics
 from shared.web.roles import Role
+from wegweiser.scenario import letter
 
 PREFIX = "de.integrationsbuero."
 
@@ -63,6 +67,106 @@ async def test_an_event_is_what_it_is_over_kafka(partner: Partner) -> None:
     assert (event["specversion"], event["source"]) == ("1.0", "/integrationsbuero/routing")
     assert (event["subject"], event["sequence"]) == (offer.referral_id, "1")
     assert event["datacontenttype"] == "application/json"
+
+
+async def test_the_feed_tells_what_a_consumer_gets_in_the_same_order(partner: Partner, gateway: Gateway) -> None:
+    lives = [a_life(partner, f"r-{number}") for number in range(10)]
+    await partner.tell(*(life[step] for step in range(3) for life in lives))
+    queue, _ = partner_topics(partner.id)
+
+    over_http: dict[str, list[Any]] = {}
+    for event in (event for page in await read_on(partner, limit=4) for event in page):
+        over_http.setdefault(event["subject"], []).append(event)
+    over_kafka: dict[str, list[Any]] = {}
+    async with AIOKafkaConsumer(queue.name, **gateway.backends.kafka.options, auto_offset_reset="earliest") as consumer:
+        for _ in range(30):
+            record = await consumer.getone()
+            attributes = {name.removeprefix("ce_"): value.decode() for name, value in record.headers}
+            attributes["datacontenttype"] = attributes.pop("content-type")
+            over_kafka.setdefault(record.key.decode(), []).append({**attributes, "data": json.loads(record.value)})
+
+    assert over_http == over_kafka
+
+
+async def test_the_sandbox_is_a_queue_of_its_own(partner: Partner, gateway: Gateway) -> None:
+    offer = letter(partner.an_offer("tried"))
+    queue, replies = sandbox_topics(partner.id)
+    async with AIOKafkaProducer(**gateway.backends.kafka.options) as producer:
+        await producer.send_and_wait(queue.name, offer.value, offer.key, headers=offer.headers)
+    await partner.tell(partner.an_offer("real"))
+
+    [[real]] = await read_on(partner)
+    there = (await partner.get("/events", sandbox=True)).json()
+    again = (await partner.get("/events", sandbox=True, after=there["next"])).json()
+    mixed_up = await partner.get("/events", after=there["next"])
+    said = {"id": "r", "type": f"{PREFIX}reply.accepted.v1", "data": {"referral_id": there["events"][0]["subject"]}}
+    written = (await partner.call("POST", "/replies?sandbox=true", said)).json()
+
+    assert real["subject"] == partner.an_offer("real").referral_id
+    assert [event["subject"] for event in there["events"]] == [partner.an_offer("tried").referral_id]
+    assert again["events"] == []
+    assert mixed_up.status_code == 422
+    assert await partner.written() == []
+    async with AIOKafkaConsumer(replies.name, **gateway.backends.kafka.options, auto_offset_reset="earliest") as reader:
+        record = await reader.getone()
+    assert written == {"ce_id": "r", "partition": record.partition, "offset": record.offset}
+
+
+async def test_partitions_that_are_added_are_read(
+    partner: Partner, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "METADATA_MS", 500)
+    async with a_gateway(gateway.backends, gateway.folder) as another:
+        there = Partner(another, partner.id)
+        await there.is_seen()
+        queue, _ = partner_topics(partner.id)
+        admin = AIOKafkaAdminClient(**gateway.backends.kafka.options)
+        await admin.start()
+        await admin.create_partitions({queue.name: NewPartitions(2 * PARTITIONS)})
+        await admin.close()
+        offers = [partner.an_offer(f"r-{number}") for number in range(40)]
+        await partner.tell(*offers)
+
+        async def all_read() -> bool:
+            return len([event for page in await read_on(there) for event in page]) == 40
+
+        async def all_known() -> bool:
+            return len((await there.get("/referrals")).json()["referrals"]) == 40
+
+        await eventually(all_read)
+        await eventually(all_known)
+
+
+async def test_what_the_queue_has_forgotten_is_passed_and_told_on_from_what_is_left(
+    partner: Partner, gateway: Gateway
+) -> None:
+    await partner.tell(*(partner.an_offer(f"early-{number}") for number in range(20)))
+    await eventually(lambda: knows(partner, 20))
+    for worker in gateway.app.state.service._workers:
+        await worker.stop()
+    await partner.tell(*(partner.an_offer(f"lost-{number}") for number in range(20)))
+    await forget_everything(partner, gateway)
+    await partner.tell(partner.an_offer("left"))
+
+    async with a_gateway(gateway.backends, gateway.folder) as another:
+        there = Partner(another, partner.id)
+        await there.is_seen()
+        await eventually(lambda: knows(there, 21))
+
+
+async def knows(partner: Partner, number: int) -> bool:
+    """Whether so many referrals are listed."""
+    return len((await partner.get("/referrals")).json()["referrals"]) == number
+
+
+async def forget_everything(partner: Partner, gateway: Gateway) -> None:
+    """As the queue does after its time."""
+    queue, _ = partner_topics(partner.id)
+    admin = AIOKafkaAdminClient(**gateway.backends.kafka.options)
+    await admin.start()
+    everything = {TopicPartition(queue.name, number): RecordsToDelete(before_offset=-1) for number in range(PARTITIONS)}
+    await admin.delete_records(everything)
+    await admin.close()
 
 
 async def test_the_same_cursor_gives_the_same_events_also_from_another_gateway(
@@ -119,17 +223,13 @@ async def test_a_forged_cursor_is_refused(partner: Partner, gateway: Gateway) ->
 async def test_an_expired_cursor_is_told_from_a_forged_one(partner: Partner, gateway: Gateway) -> None:
     beginning = (await partner.get("/events")).json()["next"]
     await partner.tell(*a_life(partner, "gone"))
-    queue, _ = partner_topics(partner.id)
-    admin = AIOKafkaAdminClient(**gateway.backends.kafka.options)
-    await admin.start()
-    everything = {TopicPartition(queue.name, number): RecordsToDelete(before_offset=-1) for number in range(PARTITIONS)}
-    await admin.delete_records(everything)
-    await admin.close()
+    await forget_everything(partner, gateway)
 
     async with a_gateway(gateway.backends, gateway.folder) as another:  # which has nothing of it in its memory
         there = Partner(another, partner.id)
         await there.is_seen()
         expired = await there.get("/events", after=beginning)
+        assert (await there.get("/events")).status_code == 200
 
     assert (expired.status_code, expired.json()["type"]) == (410, "urn:integrationsbuero:problem:cursor-expired")
     assert "/referrals" in expired.json()["detail"]

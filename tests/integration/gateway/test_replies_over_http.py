@@ -1,15 +1,18 @@
 """Replies and referrals over HTTP: what routing reads and answers is the same as over Kafka."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from routed import Routed, an_agreement, an_instance, routed, running
+from routed import BETA_HANDS_ON, Routed, a_letter, an_agreement, an_instance, routed, running
 from running_gateway import Gateway, Partner, a_gateway, take
 from toy.trial import eventually
 
 from shared.contracts.base import new_id
 from shared.contracts.codes import Concern
+from shared.contracts.codes import ReferralState as S
+from shared.contracts.partners import ReplyAccepted, ReplyStarted
 
 PREFIX = "de.integrationsbuero."
 ALPHA = "alpha"
@@ -26,7 +29,8 @@ async def test_a_reply_goes_to_the_partner_s_topic_as_one_over_kafka(partner: Pa
 
     [record] = await partner.written()
     headers = {name: value.decode() for name, value in record.headers}
-    assert (answer.status_code, answer.json()) == (202, {"ce_id": reply["id"]})
+    place = {"partition": record.partition, "offset": record.offset}
+    assert (answer.status_code, answer.json()) == (202, {"ce_id": reply["id"], **place})
     assert record.key.decode() == headers["ce_subject"] == reply["data"]["referral_id"]
     assert (headers["ce_id"], headers["ce_type"]) == (reply["id"], reply["type"])
     assert headers["ce_source"] == f"/partner/{partner.id}"
@@ -97,11 +101,12 @@ async def test_a_whole_offer_is_dealt_with_over_http_alone(gateway: Gateway, liv
     offered = await eventually(lambda: told(alpha, "referral.offered"))
     referral_id = offered["data"]["referral_id"]
 
-    unknown = a_reply("accepted", new_id())
-    for reply in (unknown, a_reply("accepted", referral_id)):
+    unknown, accepting = a_reply("accepted", new_id()), a_reply("accepted", referral_id)
+    for reply in (unknown, accepting, accepting):
         assert (await alpha.reply(reply)).status_code == 202
     accepted = await eventually(lambda: told(alpha, "referral.accepted"))
     rejected = await eventually(lambda: told(alpha, "reply.rejected"))
+    await eventually(live.at_rest)
 
     assert accepted["data"]["referral_id"] == referral_id
     assert rejected["data"]["reason"] == "unknown_referral"
@@ -119,6 +124,44 @@ async def test_a_whole_offer_is_dealt_with_over_http_alone(gateway: Gateway, liv
     assert referral["offer"]["case_id"] == case_id
     assert (rejection["reason"], rejection["offset"]) == ("unknown_referral", rejected["data"]["offset"])
     await take(alpha.onboarding.removing(ALPHA))
+
+
+async def test_a_reply_has_the_same_effect_and_the_same_answer_as_over_kafka(gateway: Gateway, live: Routed) -> None:
+    alpha = Partner(gateway, ALPHA)
+    await alpha.let_in()
+    ids = await live.open_cases(2, BETA_HANDS_ON)
+    foreign, _ = [case.referrals[0].id for case in await eventually(lambda: live.all_stand(ids, S.OFFERED))]
+    ids = await live.open_cases(2, Concern.DEBT)
+    ours = [case.referrals[0].id for case in await eventually(lambda: live.all_stand(ids, S.OFFERED))]
+
+    for id_, over_kafka in zip(ours, (False, True), strict=True):
+        too_early = ReplyStarted(referral_id=id_)
+        for event in (ReplyAccepted(referral_id=foreign), too_early, ReplyAccepted(referral_id=id_)):
+            letter = a_letter("partner", event, ALPHA)
+            headers = {name.removeprefix("ce_"): value.decode() for name, value in letter.headers}
+            if over_kafka:
+                await live.write(letter)
+            else:
+                said = {"id": headers["id"], "type": headers["type"], "data": event.model_dump(mode="json")}
+                assert (await alpha.reply(said)).status_code == 202
+            await eventually(live.at_rest)
+
+    answers = Counter(
+        [(said["reason"], said.get("state"), tuple(said["expected"])) for said in await rejections(alpha)]
+    )
+    assert answers == {("unknown_referral", None, ()): 2, ("wrong_state", "offered", ("accepted", "scheduled")): 2}
+    assert {case.referrals[0].state for case in await live.cases(ours)} == {S.ACCEPTED}
+    await take(alpha.onboarding.removing(ALPHA))
+
+
+async def rejections(partner: Partner) -> list[dict[str, Any]]:
+    """What its feed tells of replies that had no effect."""
+    found: list[dict[str, Any]] = []
+    page = (await partner.get("/events")).json()
+    while page["events"]:
+        found += (event["data"] for event in page["events"] if event["type"] == f"{PREFIX}reply.rejected.v1")
+        page = (await partner.get("/events", after=page["next"])).json()
+    return found
 
 
 async def told(partner: Partner, what: str) -> Any:
@@ -164,11 +207,3 @@ async def test_another_gateway_goes_on_where_the_first_one_was(partner: Partner,
             return len((await there.get("/referrals")).json()["referrals"]) == 1
 
         await eventually(known)
-
-
-async def test_the_lag_of_a_partner_s_groups_is_shown(partner: Partner) -> None:
-    await partner.tell(partner.an_offer())
-
-    status = (await partner.get("/status")).json()
-
-    assert (status["partner_id"], status["events"], status["groups"]) == (partner.id, 1, [])

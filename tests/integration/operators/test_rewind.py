@@ -23,9 +23,9 @@ from shared.contracts.base import new_id
 from shared.envelope import Cause
 from shared.mongo import UnavailableError
 from shared.pipeline import engine
-from shared.pipeline.consumer import PatientConsumer
 from shared.pipeline.decisions import Command, Decision
 from shared.pipeline.outbox import OUTBOX, Publisher
+from shared.pipeline.patient_consumer import PatientConsumer
 from wegweiser.rewind import ActiveGroupError, Rewound, read_again
 
 LONG_AGO = datetime(2017, 1, 9, tzinfo=UTC)

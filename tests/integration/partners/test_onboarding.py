@@ -216,6 +216,7 @@ async def test_who_writes_more_than_its_quota_is_slowed_down_and_nothing_of_it_i
 
 
 async def test_a_reply_of_two_megabytes_is_refused_by_kafka(office: Office) -> None:
+    office.onboarding._quota = Quota(16 * 1024 * 1024, 1024 * 1024, 25)  # which would only make it slow
     await office.change(office.onboarding.adding)
     _, replies = partner_topics(office.id)
 

@@ -32,7 +32,7 @@ from wegweiser.settings import PlatformSettings
 
 SAMPLES = Path(__file__).parents[3] / "examples" / "partners"
 CACHE = Path(__file__).parents[3] / "var" / "cache" / "jars"
-PATIENCE = 20
+PATIENCE = 12
 """Seconds that a fault takes to show."""
 PYTHON = SAMPLES / "python" / "consumer.py"
 

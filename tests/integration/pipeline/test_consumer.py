@@ -13,9 +13,13 @@ from aiokafka.structs import ConsumerRecord
 from toy.records import Written, kwargs_of
 from toy.trial import PARTITIONS, Trial, eventually, running
 
+from shared import pace as pace_module
 from shared.mongo import UnavailableError
+from shared.pace import Pace
 from shared.pipeline import consumer as consumer_module
-from shared.pipeline.consumer import READY_SECONDS, Consumption, PatientConsumer
+from shared.pipeline import patient_consumer
+from shared.pipeline.consumer import Consumption
+from shared.pipeline.patient_consumer import READY_SECONDS, PatientConsumer
 from shared.topics import Topic, provision
 
 
@@ -48,14 +52,24 @@ class Handling:
         return {(record.partition, record.offset) for records in self.batches for record in records}
 
 
-def a_consumption(trial: Trial, handle: Handling, pattern: str) -> Consumption:
-    return Consumption(trial.kafka, pattern, trial.names.service, handle, handle.publish, batch_records=50)
+def a_consumption(trial: Trial, handle: Handling, pattern: str, per_second: int = 100) -> Consumption:
+    return Consumption(
+        trial.kafka,
+        pattern,
+        trial.names.service,
+        handle,
+        handle.publish,
+        batch_records=50,
+        pace=Pace(per_second),
+    )
 
 
 @asynccontextmanager
-async def consuming(trial: Trial, handle: Handling, *, pattern: str | None = None) -> AsyncIterator[Consumption]:
+async def consuming(
+    trial: Trial, handle: Handling, *, pattern: str | None = None, per_second: int = 100
+) -> AsyncIterator[Consumption]:
     """A consumer that runs meanwhile."""
-    consumption = a_consumption(trial, handle, pattern or f"^{trial.names.incoming}$")
+    consumption = a_consumption(trial, handle, pattern or f"^{trial.names.incoming}$", per_second)
     await consumption.start()
     try:
         yield consumption
@@ -151,7 +165,7 @@ def lose_polls(monkeypatch: pytest.MonkeyPatch, times: int) -> list[Exception]:
 async def test_a_poll_that_fails_after_passing_records_loses_none(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer_module, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(patient_consumer, "POLL_SECONDS", 0.1)
     failures = lose_polls(monkeypatch, 2)
     handle = Handling()
     await trial.write(*some(40))
@@ -165,7 +179,7 @@ async def test_a_poll_that_fails_after_passing_records_loses_none(
 async def test_a_poll_that_fails_loses_nothing_while_the_broker_does_not_say_where_the_group_was(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer_module, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(patient_consumer, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(PatientConsumer, "_note_positions", lambda _: None)  # the first poll finds them itself
     poll_failures = lose_polls(monkeypatch, 1)
     committed, failures = AIOKafkaConsumer.committed, 3
@@ -230,7 +244,7 @@ async def test_a_commit_that_failed_is_made_up_for_without_new_records(
 async def test_a_commit_that_hangs_does_not_hold_up_the_next_batch(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer_module, "COMMIT_SECONDS", 0.1)
+    monkeypatch.setattr(patient_consumer, "COMMIT_SECONDS", 0.1)
 
     async def hanging(*_: Any) -> None:
         await asyncio.Event().wait()
@@ -471,3 +485,24 @@ async def test_an_instance_whose_broker_does_not_answer_is_not_ready(
 
 async def handled_all(trial: Trial) -> bool:
     return await all_committed(trial, 3)
+
+
+async def test_a_flood_from_outside_waits_for_its_turn_and_holds_up_nobody(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace_module, "BURST_SECONDS", 1)
+    flood, handle = Topic(f"partner.{trial.names.partner}.replies.v1", PARTITIONS), Handling()
+    await provision(trial.kafka, [flood])
+    await trial.write(*some(500), topic=flood.name)
+
+    def taken(topic: str) -> int:
+        return sum(record.topic == topic for records in handle.batches for record in records)
+
+    async with consuming(trial, handle, pattern=rf"^({trial.names.incoming}|{flood.name})$"):
+        await until(lambda: taken(flood.name) > 100, "its burst")
+        await trial.write(*some(200))
+        await until(lambda: taken(trial.names.incoming) == 200, "the others")
+        assert taken(flood.name) < 500
+
+        await until(lambda: taken(flood.name) >= 500, "the flood")
+    assert taken(flood.name) == 500

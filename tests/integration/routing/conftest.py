@@ -56,7 +56,7 @@ def migrations() -> Sequence[Migration]:
 @pytest.fixture(scope="module")
 async def live(backends: Backends) -> AsyncIterator[Routed]:
     """Routing on real topics as well, one for all tests of a module, each with cases of its own."""
-    instance = an_instance(backends)
+    instance = an_instance(backends, per_second=500)
     async with routed(backends, an_agreement()) as made, running(instance):
         yield made
 
