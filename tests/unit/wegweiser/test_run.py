@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -86,6 +87,19 @@ def test_a_demo_begins_in_an_empty_folder_of_its_own(tmp_path: Path) -> None:
     assert usual.of_the_demo.jar_cache == usual.jar_cache
     assert sorted(path.name for path in usual.of_the_demo.var_dir.iterdir()) == ["run", "secrets"]
     assert (usual.var_dir / "data" / "mongod").exists()
+
+
+def test_a_start_closes_what_was_open_to_others_and_sweeps_what_a_killed_one_left(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path / "var")
+    for name in ("data", "log", "mail", "run", "partners"):
+        (settings.var_dir / name).mkdir(parents=True)
+    draft = settings.var_dir / "partners" / f".{uuid4().hex}"
+    draft.write_text("KAFKA_SASL_PASSWORD=…")
+
+    Platform(settings, print).claim()
+
+    assert not draft.exists()
+    assert {(settings.var_dir / name).stat().st_mode & 0o777 for name in ("data", "log", "mail", "run")} == {0o700}
 
 
 def test_an_operator_and_each_service_find_what_they_need_in_a_file_of_their_own(tmp_path: Path) -> None:
