@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from signing import SETTINGS
 
 from deploy.backends import Backends
@@ -15,6 +16,10 @@ from deploy.backends import backends as backends_from
 from deploy.embedded import ports
 from deploy.embedded.ports import free_ports
 from deploy.settings import BackendSettings
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("usual")
 
 pytest.register_assert_rewrite("backend_contract", "lifecycle")
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import typer
 from contract_samples import samples_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from signing import sign_in, signed
@@ -171,7 +171,7 @@ def test_dead_letters_go_to_the_service_s_own_topic() -> None:
     ("service", "type_"),
     [(service, type_) for service, document in DOCUMENTS.items() for type_ in messages(document, "send")],
 )
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3)
 @given(data=st.data())
 def test_what_a_service_writes_is_what_its_document_says(service: str, type_: str, data: st.DataObject) -> None:
     document, contract = DOCUMENTS[service], BY_TYPE[type_]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 from contract_samples import samples_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -33,7 +33,7 @@ HEADERS: Final = {
 }
 OURS: Final = [contract for contract in CONTRACTS if contract.publisher != "partner"]
 
-few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines are busy
+few = settings(max_examples=20)  # machines are busy
 
 
 @FORMATS.checks("date-time", raises=ValueError)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from contract_samples import samples_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contracts import CONTRACTS, Contract, Event
@@ -19,7 +19,7 @@ ID = re.compile(UUID_PATTERN.strip("^$"))
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.type)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(data=st.data())
 def test_every_contract_has_a_sentence_without_ids(contract: Contract, data: st.DataObject) -> None:
     said = sentence(data.draw(samples_of(contract.event)))

@@ -38,9 +38,7 @@ class Model:
         (self.aside if bad else self.effects)[case].append(event.id)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(pool=pools, steps=steps)
 async def test_whatever_is_repeated_or_raced_each_event_is_in_one_place(
     store: Trial, pool: list[tuple[int, str]], steps: list[list[list[int]]]

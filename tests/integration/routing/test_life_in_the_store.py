@@ -61,7 +61,6 @@ def test_states_guards_and_owners_agree_with_the_model(
         settings=settings(
             max_examples=40,
             stateful_step_count=25,
-            deadline=None,
             phases=(Phase.generate,),  # to make a failure smaller is for the machine in memory, which is fast
             report_multiple_bugs=False,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

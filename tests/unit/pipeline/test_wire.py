@@ -194,7 +194,7 @@ def test_a_record_that_claims_an_offset_of_others_moves_nobody() -> None:
 
 
 @given(changes=st.lists(st.tuples(st.integers(61, 2000), st.integers(1, 255)), min_size=1, max_size=5))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_whatever_a_batch_holds_its_offsets_are_delivered_and_its_neighbours_read(
     changes: list[tuple[int, int]],
 ) -> None:

@@ -1,6 +1,6 @@
 """Whatever happens to a case, each of its concerns is in one pair of hands, and partners learn their own only."""
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from lifecycle.agreements import NOW
 from lifecycle.machine import Life
 from lifecycle.worlds import InMemory, World
@@ -14,6 +14,4 @@ class LifeInMemory(Life):
 
 
 TestLifeInMemory = LifeInMemory.TestCase
-TestLifeInMemory.settings = settings(
-    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestLifeInMemory.settings = settings(max_examples=100, stateful_step_count=30)

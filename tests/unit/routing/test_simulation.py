@@ -194,7 +194,7 @@ def facts_of(drawn: Mapping[str, Any]) -> CaseOpened:
 
 
 @given(drawn=st.lists(cases, max_size=4), times=st.integers(0, 4), version=st.sampled_from(AGREEMENTS.terms))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_every_concern_has_one_place_in_both_divisions(
     drawn: list[dict[str, Any]], times: int, version: Agreement
 ) -> None:
@@ -209,7 +209,7 @@ def test_every_concern_has_one_place_in_both_divisions(
 
 
 @given(drawn=cases, times=st.integers(0, 4))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_agreement_that_decided_decides_the_same_again(drawn: dict[str, Any], times: int) -> None:
     assume(not any(concern.after for concern in drawn["concerns"]))  # a try-out places at once what waited
     case = declined(opened(**drawn), times)

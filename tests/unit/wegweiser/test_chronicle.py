@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.base import new_id
@@ -42,7 +42,6 @@ def journals(draw: st.DrawFn) -> list[Entry]:
     return draw(st.permutations(entries))
 
 
-@settings(deadline=None)
 @given(journals())
 def test_an_effect_never_stands_before_its_cause_and_nothing_is_lost(entries: list[Entry]) -> None:
     ordered = in_order(entries)
@@ -52,7 +51,6 @@ def test_an_effect_never_stands_before_its_cause_and_nothing_is_lost(entries: li
     assert all(place.get(entry.causation_id, -1) < place[entry.id] for entry in ordered)
 
 
-@settings(deadline=None)
 @given(journals())
 def test_the_order_does_not_depend_on_who_was_asked_first(entries: list[Entry]) -> None:
     assert in_order(entries) == in_order(reversed(entries))
