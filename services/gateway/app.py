@@ -37,6 +37,8 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     async def attend(partner: Partner) -> None:
         writers.open(partner)
         try:
+            await webhooks.forget_of_other_admission(partner.id, partner.admission)
+            await deliveries.forget_earlier(partner.id)
             async with asyncio.TaskGroup() as tasks:
                 for work in (follower.follow(partner), senders.attend(partner.id), readers.keep_tidy(partner)):
                     tasks.create_task(work)

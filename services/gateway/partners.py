@@ -1,6 +1,7 @@
 """The partners that were let in: a file for each, looked at again and again, so nobody has to restart the gateway."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +30,12 @@ class Partner:
 
     id: str
     access: KafkaAccess
+
+    @property
+    def admission(self) -> str:
+        """Tells this time that it was let in from one before it was removed: the password is another one then."""
+        password = self.access.kafka_sasl_password
+        return hashlib.sha256(password.get_secret_value().encode()).hexdigest()[:16] if password else ""
 
 
 Attend = Callable[[Partner], Coroutine[Any, Any, None]]
@@ -103,11 +110,14 @@ class Partners:
             await asyncio.wait([before])
         self._known[partner.id] = partner
         log.info("partner_let_in", partner=partner.id)
+        told: set[type[Exception]] = set()
         while True:
             try:
                 await self._attend(partner)
-            except Exception:
-                log.exception("partner_not_attended", partner=partner.id)
+            except Exception as error:
+                if type(error) not in told:
+                    log.exception("partner_not_attended", partner=partner.id)
+                told.add(type(error))
             await asyncio.sleep(LOOK_SECONDS)
 
     def _forget(self, id_: str) -> "asyncio.Task[None] | None":

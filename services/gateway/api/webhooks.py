@@ -85,7 +85,7 @@ def webhooks_router(
             raise not_valid([Fault("/url", str(error))]) from None
         now = utc_now()
         is_new = not await webhooks.move(partner.id, url) and await webhooks.put(
-            partner.id, url, new_seed(), await _ends(readers, partner), now
+            partner.id, url, new_seed(), await _ends(readers, partner), now, admission=partner.admission
         )
         if is_new:
             await deliveries.forget_earlier(partner.id)  # what a gateway that was killed may have left

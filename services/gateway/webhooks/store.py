@@ -31,10 +31,14 @@ class Webhooks:
         """Send to another URL; whether there is a webhook."""
         return await self._changed({"_id": partner_id}, {"url": url}) is not None
 
-    async def put(self, partner_id: str, url: str, seed: Seed, begin: Positions, now: datetime) -> bool:
-        """Send what comes to the queue behind `begin` to this URL; whether there was no webhook before."""
+    async def put(
+        self, partner_id: str, url: str, seed: Seed, begin: Positions, now: datetime, *, admission: str
+    ) -> bool:
+        """Send what comes to the queue behind `begin` to this URL; whether there was no webhook before. `admission` is
+        the time that the partner was let in."""
         once = {
             "id": new_id(),
+            "admission": admission,
             "seeds": [seed.model_dump()],
             "state": State.ACTIVE.value,
             "since": now,
@@ -49,6 +53,11 @@ class Webhooks:
         """Forget it and its secrets."""
         async with translated():
             await self._webhooks.delete_one({"_id": partner_id})
+
+    async def forget_of_other_admission(self, partner_id: str, admission: str) -> None:
+        """Forget a webhook from before the partner was removed and let in again."""
+        async with translated():
+            await self._webhooks.delete_one({"_id": partner_id, "admission": {"$ne": admission}})
 
     async def rotate(self, partner_id: str, seed: Seed, now: datetime) -> Webhook | None:
         """Sign with a new secret; those before it count for a while. Raises `RotatedTooOftenError`."""

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from receiver import receiving
+from receiver import Receiver
 from running_gateway import Gateway, Partner, settings_of
 from signing import sign_in, signed
 from toy.trial import eventually
@@ -34,6 +34,7 @@ def wake(broker: Any) -> None:
 @pytest.mark.parametrize(("go", "come_back"), [(KafkaBroker.kill, KafkaBroker.start), (freeze, wake)])
 async def test_kafka_that_was_away_keeps_nobody_from_what_comes_later(
     partner: Partner,
+    receiver: Receiver,
     breakable: Backends,
     monkeypatch: pytest.MonkeyPatch,
     go: Callable[[KafkaBroker], None],
@@ -43,22 +44,21 @@ async def test_kafka_that_was_away_keeps_nobody_from_what_comes_later(
     broker = breakable.broker
     assert isinstance(broker, KafkaBroker)
     reply = {"id": "r", "type": "de.integrationsbuero.reply.accepted.v1", "data": {"referral_id": new_id()}}
-    async with receiving() as receiver:
-        assert (await partner.call("PUT", "/webhook", {"url": receiver.url})).status_code == 201
-        assert (await partner.get("/events")).status_code == 200
+    assert (await partner.call("PUT", "/webhook", {"url": receiver.url})).status_code == 201
+    assert (await partner.get("/events")).status_code == 200
 
-        go(broker)
-        answers = await asyncio.gather(partner.get("/events"), partner.get("/status"), partner.reply(reply))
-        assert [answer.status_code for answer in answers] == [503, 503, 503]
-        assert {answer.json()["type"] for answer in answers} == {"urn:integrationsbuero:problem:unavailable"}
-        await asyncio.to_thread(come_back, broker)
-        await partner.tell(partner.an_offer())
+    go(broker)
+    answers = await asyncio.gather(partner.get("/events"), partner.get("/status"), partner.reply(reply))
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
+    assert {answer.json()["type"] for answer in answers} == {"urn:integrationsbuero:problem:unavailable"}
+    await asyncio.to_thread(come_back, broker)
+    await partner.tell(partner.an_offer())
 
-        async def is_told_everywhere() -> bool:
-            feed, known = await partner.get("/events"), await partner.get("/referrals")
-            return bool(feed.json().get("events") and known.json()["referrals"] and receiver.got)
+    async def is_told_everywhere() -> bool:
+        feed, known = await partner.get("/events"), await partner.get("/referrals")
+        return bool(feed.json().get("events") and known.json()["referrals"] and receiver.got)
 
-        await eventually(is_told_everywhere, seconds=60)
+    await eventually(is_told_everywhere, seconds=60)
 
 
 async def test_who_waits_for_events_is_answered_when_the_gateway_ends(partner: Partner, gateway: Gateway) -> None:

@@ -196,3 +196,26 @@ async def test_an_operator_sees_deliveries_and_changes_nothing(gateway: Gateway,
     assert (await gateway.http.get(f"{path}/deliveries", headers=signature)).status_code == 200
     assert (await gateway.http.post(f"{path}/pause", headers=signature)).status_code == 403
     assert (await gateway.http.delete(path, headers=signature)).status_code == 403
+
+
+async def test_a_partner_that_was_suspended_keeps_its_webhook_and_one_that_was_removed_does_not(
+    partner: Partner, receiver: Receiver
+) -> None:
+    async def is_shut_out() -> bool:
+        return (await partner.get("/events")).status_code == 403
+
+    await begun(partner, receiver)
+    await take(partner.onboarding.suspending(partner.id))
+    await eventually(is_shut_out)
+    await take(partner.onboarding.resuming(partner.id))
+    await partner.is_seen()
+    assert (await partner.get("/webhook")).status_code == 200
+
+    await take(partner.onboarding.removing(partner.id))
+    await eventually(is_shut_out)
+    await partner.let_in()
+
+    async def is_forgotten() -> bool:
+        return (await partner.get("/webhook")).status_code == 404
+
+    await eventually(is_forgotten)

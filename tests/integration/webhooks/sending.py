@@ -70,7 +70,7 @@ class Office:
         """Have what comes to a partner's queue behind `begin` sent to a receiver; its secret."""
         seed = new_seed()
         self._allowed[partner].add(Place(receiver.host, receiver.port))
-        await self.webhooks.put(partner, receiver.url, seed, begin or {}, self.clock())
+        await self.webhooks.put(partner, receiver.url, seed, begin or {}, self.clock(), admission="")
         return secret_of(KEY, partner, seed)
 
     async def move(self, receiver: Receiver, partner: str = "awo") -> None:

@@ -67,7 +67,7 @@ async def test_a_name_that_leads_to_an_address_of_ours_now_is_not_connected_to(
     if len(addresses) > 1:  # when it is set, it leads to where it may
         await office.looked()
         assert await senders.checked("awo", url) == url
-    await office.webhooks.put("awo", url, new_seed(), {}, office.clock())
+    await office.webhooks.put("awo", url, new_seed(), {}, office.clock(), admission="")
     await office.tell(("r", 1))
 
     await stands_as_documented(office, "no_public_address")
