@@ -16,11 +16,11 @@ from wegweiser.program import Program
 from wegweiser.scenario import Point, Trial
 
 BURST: Final = 300
-RUNNING: Final = 300
+RUNNING: Final = 200
 """Offers before each kill."""
-AWAY: Final = 100
+AWAY: Final = 50
 """Offers while nobody reads."""
-KILLED_AFTER: Final = (1, 100, 200)
+KILLED_AFTER: Final = (1, 70, 140)
 """Answers to those offers, for each kill."""
 WALKS: Final = 50
 _TOLD_AGAIN: Final = 20
