@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from shared.contracts import BY_EVENT, CONTRACTS, Event
+from shared.contracts import CONTRACTS, Event
 from shared.contracts.base import new_id
 from shared.contracts.routing import (
     PARTNER_TOPIC,
@@ -63,8 +63,7 @@ def a_rejection(partner_id: str) -> Letter:
 
 def letter(event: Event, *, step: int = 0) -> Letter:
     """An event as routing writes it, under an id of its own; its number grows with each step, with gaps."""
-    sequence = 0 if BY_EVENT[type(event)].apart else _GAP * (step + 1)
-    row = row_of(event, Cause.begin(), 0, None, sequence, datetime.now(UTC))
+    row = row_of(event, Cause.begin(), 0, None, _GAP * (step + 1), datetime.now(UTC))
     return Letter(row["subject"].encode(), row["data"].encode(), headers_of(row, source_of("routing")))
 
 

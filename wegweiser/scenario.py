@@ -118,7 +118,7 @@ class Trial:
     ) -> Letter:
         """It ends: `at_once`, before an answer is awaited, so that there may be none."""
         told = self._referrals[referral_id]
-        told.wants_answer = not at_once
+        told.wants_answer = False
         told.known = None if at_once else frozenset(each.id for each in told.heard)
         return self.later(referral_id, event)
 

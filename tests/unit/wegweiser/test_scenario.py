@@ -1,65 +1,17 @@
 """A partner's software on trial: what is right passes, and each kind of fault is named."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord
+from partner_replies import PREFIX, a_record, a_reply, a_structured_reply
 
 from shared.contracts.base import new_id
 from shared.contracts.routing import PartnerEvent
 from wegweiser.letters import ENDINGS, Letter
 from wegweiser.scenario import Point, Trial
 
-PREFIX = "de.integrationsbuero."
 GUIDE = Path(__file__).parents[3] / "docs" / "partners.md"
-
-
-def a_reply(
-    referral_id: str,
-    what: str = "reply.accepted",
-    *,
-    id_: str | None = None,
-    key: str | None = None,
-    source: str = "/partner/awo",
-    time: str = "2026-11-02T09:00:00+01:00",
-    subject: str | None = None,
-    **said: Any,
-) -> ConsumerRecord:
-    """As it is read from the sandbox's replies."""
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": id_ or new_id(),
-        "ce_source": source,
-        "ce_type": f"{PREFIX}{what}.v1",
-        "ce_time": time,
-        "ce_subject": subject or referral_id,
-    }
-    return a_record(
-        (key or referral_id).encode(),
-        json.dumps({"referral_id": referral_id, **said}).encode(),
-        [(name, text.encode()) for name, text in headers.items()],
-    )
-
-
-def a_structured_reply(**attributes: str) -> ConsumerRecord:
-    """The same with its attributes in the payload."""
-    referral_id = new_id()
-    told = {
-        "specversion": "1.0",
-        "id": new_id(),
-        "source": "/partner/awo",
-        "type": f"{PREFIX}reply.accepted.v1",
-        "data": {"referral_id": referral_id},
-        **attributes,
-    }
-    form = [("content-type", b"application/cloudevents+json; charset=utf-8")]
-    return a_record(referral_id.encode(), json.dumps(told).encode(), form)
-
-
-def a_record(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> ConsumerRecord:
-    return ConsumerRecord("sandbox.awo.replies.v1", 3, 17, 0, 0, key, value, None, 0, 0, headers)
 
 
 def referral_of(letter: Letter) -> str:
@@ -205,6 +157,7 @@ def test_only_a_first_answer_counts(trial: Trial) -> None:
     for _ in range(2):
         trial.hear(a_reply(referral_id))
     trial.hear(a_reply(new_id()))
+    trial.hear(a_reply("awo", "capacity.reported", partner_id="awo", code="debt", status="none"))
 
     assert (trial.answers, trial.strange) == (1, 1)
 
