@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from shared.contracts import CONTRACTS, Contract, Event
 from shared.contracts.base import PARTNER_PATTERN, UUID_PATTERN
 from shared.contracts.schemas import ContractSchema, schema_of
-from shared.envelope import TRACEPARENT, source_of
+from shared.envelope import TRACEPARENT, source_of, source_of_partner
 from shared.pipeline.reading import Subscription
 from shared.topics import partner_topics, sandbox_topics
 
@@ -51,7 +51,8 @@ def asyncapi(service: str, receives: Collection[type[Event]], subscriptions: Ite
     def addresses(contract: Contract) -> Sequence[str]:
         return [contract.topic.replace("{service}", service).replace("{partner_id}", "{partnerId}")]
 
-    return _document("service", service, sent, received, addresses, lambda address: _group(address, read))
+    replies_from = _text(pattern=f"^/partner/{PARTNER_PATTERN.strip('^$')}$")
+    return _document("service", service, replies_from, sent, received, addresses, lambda address: _group(address, read))
 
 
 def asyncapi_of_partner(partner_id: str) -> Node:
@@ -64,12 +65,14 @@ def asyncapi_of_partner(partner_id: str) -> Node:
         return [topic.name for topic in (replies if contract.publisher == _PARTNER else queues)]
 
     group = _text(pattern=f"^{partner_id}\\.")
-    return _document(_PARTNER, partner_id, sent, received, addresses, lambda _: group)
+    replies_from = _text(const=source_of_partner(partner_id))
+    return _document(_PARTNER, partner_id, replies_from, sent, received, addresses, lambda _: group)
 
 
 def _document(
     kind: str,
     name: str,
+    replies_from: Node,
     sent: Sequence[Contract],
     received: Sequence[Contract],
     addresses: Addresses,
@@ -97,7 +100,7 @@ def _document(
             },
         },
         "components": {
-            "messages": {contract.type: _message(name, contract) for contract in (*sent, *received)},
+            "messages": {contract.type: _message(name, contract, replies_from) for contract in (*sent, *received)},
             "schemas": _payloads([*sent, *received]),
             "securitySchemes": {"scram": _SCRAM},
         },
@@ -143,27 +146,27 @@ def _group(address: str, subscriptions: Iterable[Subscription]) -> Node:
     return {"type": "string", "enum": [sub.group for sub in subscriptions if re.match(sub.pattern, topic)]}
 
 
-def _message(service: str, contract: Contract) -> Node:
+def _message(service: str, contract: Contract, replies_from: Node) -> Node:
     return {
         "name": contract.type,
         "title": contract.event.__name__,
         "summary": getdoc(contract.event),
         "contentType": "application/json",
-        "headers": _headers(service, contract),
+        "headers": _headers(service, contract, replies_from),
         "payload": {"$ref": f"#/components/schemas/{contract.event.__name__}"},
         "correlationId": {"location": "$message.header#/ce_correlationid"},
         "bindings": {"kafka": {"key": _key(contract), "bindingVersion": _BINDINGS}},
     }
 
 
-def _headers(service: str, contract: Contract) -> Node:
+def _headers(service: str, contract: Contract, replies_from: Node) -> Node:
     """The headers of a record in binary mode. A partner owes the least that CloudEvents asks for."""
     is_partners = contract.publisher == _PARTNER
     publisher = service if contract.publisher == _EVERY_SERVICE else contract.publisher
     properties = {
         "ce_specversion": _text(const="1.0"),
         "ce_id": _text(minLength=1, maxLength=200) if is_partners else _text(pattern=UUID_PATTERN),
-        "ce_source": _text(format="uri-reference") if is_partners else _text(const=source_of(publisher)),
+        "ce_source": replies_from if is_partners else _text(const=source_of(publisher)),
         "ce_type": _text(const=contract.type),
         "ce_subject": _key(contract),
         "ce_time": _text(format="date-time"),

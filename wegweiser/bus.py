@@ -7,18 +7,23 @@ from collections.abc import Coroutine, Iterable, Sequence
 from importlib import import_module
 from typing import Any, TypeVar
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
 from shared.pipeline.reading import Subscription
-from wegweiser.addresses import stop
+from wegweiser.addresses import Bus, found, stop
 
 R = TypeVar("R")
 
 
 def subscriptions_of(service: str) -> Sequence[Subscription]:
     """What a service reads, and in which groups; it need not run."""
-    found: Sequence[Subscription] = import_module(f"services.{service}.handlers").SUBSCRIPTIONS
-    return found
+    subscriptions: Sequence[Subscription] = import_module(f"services.{service}.handlers").SUBSCRIPTIONS
+    return subscriptions
 
 
 def ask(question: Coroutine[Any, Any, R], *, patience: float | None = None) -> R:
@@ -30,6 +35,8 @@ def ask(question: Coroutine[Any, Any, R], *, patience: float | None = None) -> R
         return asyncio.run(asyncio.wait_for(question, patience))
     except TimeoutError:
         stop("Kafka does not answer" + (f" within {patience:g} seconds" if patience else ""))
+    except (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError):
+        stop(f"signed in as {found(Bus).kafka_sasl_username or 'nobody'}, not as an operator", code=1)
     except KafkaError as error:
         stop(f"Kafka does not answer as expected ({type(error).__name__})")
     finally:

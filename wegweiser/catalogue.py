@@ -21,7 +21,8 @@ not edit it. The same as AsyncAPI: `wegweiser asyncapi partner ID`; as JSON Sche
 deal with them is told in [the guide](partners.md).
 
 An event travels as a CloudEvent: `ce_` headers in Kafka, members of the same names without the prefix over HTTP. Its
-data has the fields below. Fields and types you do not know are to be ignored.
+data has the fields below. Fields and types you do not know are to be ignored. What may be null is null where there is
+nothing to say, and missing in events from before there was such a field.
 """
 _CONCERN: Final = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 _PERSON: Final = "3d813cbb-47fb-42ba-91df-831e1593ac29"
@@ -107,7 +108,7 @@ def _first_of(codes: Any) -> Enum:
 
 
 def _entry(contract: Contract) -> str:
-    data = example(contract.event).model_dump_json(exclude_none=True)
+    data = example(contract.event).model_dump_json()
     return "\n".join(
         [
             f"### `{contract.type}`",
@@ -127,11 +128,19 @@ def _entry(contract: Contract) -> str:
 
 
 def _rows(schema: Mapping[str, Any]) -> Iterator[str]:
-    definitions = schema.get("$defs", {})
-    required = schema.get("required", [])
+    for name, words in _fields(schema, schema.get("$defs", {})):
+        yield f"| `{name}` | {words} |"
+
+
+def _fields(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What may stand in each field, and whether it has to be there."""
     for name, field in schema["properties"].items():
-        optional = "" if name in required else "; may be missing"
-        yield f"| `{name}` | {_what(field, definitions)}{optional} |"
+        optional = "; may be null or missing" if _may_be_null(field) else "; may be missing"
+        yield name, _what(field, definitions) + ("" if name in schema.get("required", []) else optional)
+
+
+def _may_be_null(field: Mapping[str, Any]) -> bool:
+    return any(one.get("type") == "null" for one in field.get("anyOf", []))
 
 
 def _what(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
@@ -147,8 +156,7 @@ def _what(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if field.get("type") == "array":
         return f"list of: {_what(field['items'], definitions)}"
     if field.get("type") == "object":
-        members = (f"`{name}` ({_what(member, definitions)})" for name, member in field["properties"].items())
-        return ", ".join(members)
+        return ", ".join(f"`{name}` ({words})" for name, words in _fields(field, definitions))
     if field.get("type") == "integer":
         return f"number, {field['minimum']} to {field['maximum']}"
     return _TEXTS.get(field.get("format") or field["pattern"]) or f"text, `{field['pattern']}`"

@@ -1,22 +1,13 @@
 """`wegweiser partner check` and `send-test-event`: a partner's software on trial in its sandbox, as an operator."""
 
-import asyncio
-import os
-import shlex
-import signal
-import subprocess
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 import typer
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.structs import TopicPartition
+from aiokafka import AIOKafkaProducer
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from deploy.embedded.daemon import tied
 from deploy.handover import CREDENTIALS
 from shared.contracts import BY_TYPE, Contract
 from shared.contracts.base import new_id
@@ -26,107 +17,47 @@ from shared.topics import sandbox_topics
 from wegweiser.addresses import Bus, found, stop
 from wegweiser.bus import ask
 from wegweiser.catalogue import example
+from wegweiser.letters import Letter, letter
 from wegweiser.partner_id import Id
-from wegweiser.scenario import Letter, Point, Trial, letter
+from wegweiser.program import Program
+from wegweiser.sandbox import GivenUpError, is_read, opened, readers
+from wegweiser.scenario import Point, Trial
 from wegweiser.settings import platform_settings
 
-BURST: Final = 300
-HALF: Final = 300
-"""Offers before the restart, and as many while nobody reads."""
-_DECLINE: Final = {"BEHAVIOUR": "decline"}
-_STOP_SECONDS: Final = 10.0
-_LOOK_SECONDS: Final = 0.05
-_SINGLE: Final = 0
-"""What is told one after another goes to one partition, where it keeps its order."""
-
-Say = Callable[[str], None]
-
-
-class GivenUpError(Exception):
-    """There is no use in going on."""
-
-
-class Program:
-    """A partner's consumer as a process that can be killed; without a command its owner is asked for that."""
-
-    def __init__(self, command: str | None, environment: dict[str, str], log: Path) -> None:
-        self._command = command
-        self._environment = environment
-        self.log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, how: str = "", **settings: str) -> None:
-        """Start it with these settings, or have it started, and told `how`."""
-        if self._command is None:
-            typer.prompt(f"Start your consumer{how}, then press Enter", default="", show_default=False)
-            return
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # it is what its owner typed
-                tied(shlex.split(self._command)),
-                env={**os.environ, **self._environment, **settings},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def stop(self) -> None:
-        """Gently; what does not end is killed."""
-        if self._command is None:
-            typer.prompt("Stop your consumer, then press Enter", default="", show_default=False)
-        elif self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_SECONDS)
-            self.kill()
-
-    def kill(self) -> None:
-        """At once, with all that it started."""
-        if self._command is None:
-            typer.prompt("Kill your consumer (kill -9), then press Enter", default="", show_default=False)
-        elif self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    @property
-    def ended_by_itself(self) -> bool:
-        """Whether it has stopped though nobody killed it."""
-        return self._process is not None and self._process.poll() is not None
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """It runs meanwhile; what was started is stopped in the end."""
-        self.start()
-        try:
-            yield
-        finally:
-            if self._command is not None:
-                self.stop()
+_SHOWN: Final = 5
+"""Faults of a point; a fault in everything shows in the first ones."""
 
 
 def check(
     id_: Id,
     command: Annotated[str | None, typer.Option(help="starts the consumer; without it you are asked to")] = None,
-    seconds: Annotated[int, typer.Option(min=1, help="how long an answer may take")] = 60,
+    serves: Annotated[bool, typer.Option("--serves", help="it can be told to begin and complete services")] = False,
+    seconds: Annotated[int, typer.Option(min=1, help="how long an answer may take after the one before")] = 60,
 ) -> None:
-    """Try out a partner's consumer in its sandbox: offers, repetitions, withdrawals, a burst, a restart. It is told the
+    """Try out a partner's consumer in its sandbox: offers, repetitions, withdrawals, a burst, restarts. It is told the
     topics in QUEUE and REPLIES and its group in GROUP, beside what stands in the partner's credentials file, and in
-    BEHAVIOUR, where that is `decline`, that it is to accept nothing."""
+    BEHAVIOUR, where that is `decline`, that it is to accept nothing, and where it is `serve`, that it is to begin what
+    was scheduled and to complete what began."""
     settings = platform_settings()
     credentials = settings.var_dir / CREDENTIALS / f"{id_}.env"
     if not credentials.exists():
         stop(f"{credentials} is not there; wegweiser partner add {id_} makes it", code=1)
     queue, replies = sandbox_topics(id_)
+    group = f"{id_}.sandbox"
+    if ask(is_read(found(Bus), group)):
+        stop(
+            f"a program of the group {group} is connected; end it first (one that was killed counts for a while)",
+            code=1,
+        )
     told = {name: value or "" for name, value in dotenv_values(credentials).items()}
-    environment = {**told, "QUEUE": queue.name, "REPLIES": replies.name, "GROUP": f"{id_}.sandbox"}
-    program = Program(command, environment, settings.var_dir / "log" / f"check-{id_}.log")
+    environment = {**told, "QUEUE": queue.name, "REPLIES": replies.name, "GROUP": group}
+    log = settings.var_dir / "log" / f"check-{id_}.log"
+    log.unlink(missing_ok=True)
     trial = Trial(id_)
-    typer.echo(f"offers on {queue.name}, answers on {replies.name}")
-    tried = ask(_conducted(found(Bus), trial, id_, program, seconds))
-    if not _told(trial, tried):
+    points = [point for point in Point if serves or point is not Point.ORDER]
+    typer.echo(f"offers on {queue.name}, answers on {replies.name}; the first offer has to be accepted")
+    tried = ask(_conducted(found(Bus), trial, Program(command, environment, log), points, seconds))
+    if not _told(trial, points, tried):
         raise typer.Exit(1)
 
 
@@ -157,10 +88,10 @@ async def _sent(bus: KafkaAccess, topic: str, told: Letter) -> str:
     return f"{at.topic}/{at.partition}/{at.offset}"
 
 
-def _told(trial: Trial, tried: Iterable[Point]) -> bool:
+def _told(trial: Trial, points: Iterable[Point], tried: Iterable[Point]) -> bool:
     """Say how each point went; whether all are passed. What was never heard has no form."""
     passed = True
-    for point in Point:
+    for point in points:
         faults = trial.verdict(point)
         is_tried = trial.has_heard if point is Point.FORM else point in tried
         if is_tried and not faults:
@@ -168,159 +99,45 @@ def _told(trial: Trial, tried: Iterable[Point]) -> bool:
             continue
         passed = False
         typer.echo(f"{'FAILED' if faults else 'not tried'}  {point.title}: {point.read_on}")
-        for fault in faults:
+        for fault in faults[:_SHOWN]:
             typer.echo(f"        {fault}")
+        if more := faults[_SHOWN:]:
+            typer.echo(f"        and {len(more)} more")
+    if trial.strange:
+        typer.echo(
+            f"{trial.strange} replies were about what this run did not tell of, as left over from an earlier one"
+        )
     return passed
 
 
-async def _conducted(bus: KafkaAccess, trial: Trial, partner_id: str, program: Program, seconds: int) -> list[Point]:
+async def _conducted(
+    bus: KafkaAccess, trial: Trial, program: Program, points: Iterable[Point], seconds: int
+) -> list[Point]:
     """Tell the whole scenario; returns the points that were tried."""
     tried: list[Point] = []
-    async with _sandbox(bus, trial, partner_id, program, seconds) as sandbox:
+    async with opened(bus, trial, program, seconds) as sandbox:
+        acts = {
+            Point.OFFER: sandbox.offer,
+            Point.REPEATED: sandbox.repeat,
+            Point.WITHDRAWN: sandbox.withdraw,
+            Point.NEWER: sandbox.tell_what_is_newer,
+            Point.NO_EVENT: sandbox.tell_what_is_no_event,
+            Point.EVERY_TYPE: sandbox.tell_every_type,
+            Point.BURST: sandbox.burst,
+            Point.RESTART: sandbox.restart,
+            Point.DECLINED: sandbox.decline,
+            Point.ORDER: sandbox.serve,
+        }
         with program.running():
-            for point, act in (
-                (Point.OFFER, sandbox.offer),
-                (Point.REPEATED, sandbox.repeat),
-                (Point.WITHDRAWN, sandbox.withdraw),
-                (Point.NEWER, sandbox.tell_what_is_newer),
-                (Point.NO_EVENT, sandbox.tell_what_is_no_event),
-                (Point.BURST, sandbox.burst),
-                (Point.RESTART, sandbox.restart),
-                (Point.DECLINED, sandbox.decline),
-            ):
+            for point in (each for each in points if each in acts):
                 typer.echo(f"…       {point.title}")
                 tried.append(point)
                 try:
-                    await act()
+                    await acts[point]()
                 except GivenUpError as error:
                     trial.fail(point, str(error))
+                    for line in await readers(bus, trial.partner_id):
+                        trial.fail(point, line)
                     break
             await sandbox.hear_the_rest()
     return tried
-
-
-class _Sandbox:
-    """What is told and heard there."""
-
-    def __init__(
-        self,
-        producer: AIOKafkaProducer,
-        consumer: AIOKafkaConsumer,
-        trial: Trial,
-        queue: str,
-        program: Program,
-        seconds: int,
-    ) -> None:
-        self._producer = producer
-        self._consumer = consumer
-        self._trial = trial
-        self._queue = queue
-        self._program = program
-        self._seconds = seconds
-
-    async def offer(self) -> None:
-        """One."""
-        await self._offer(Point.OFFER)
-
-    async def repeat(self) -> None:
-        """An offer, twice."""
-        _, offer = self._trial.offer(Point.REPEATED)
-        await self._tell(offer, offer)
-        await self._offer(Point.REPEATED)
-
-    async def withdraw(self) -> None:
-        """One after it was answered, and one at once, which crosses with the answer."""
-        answered = await self._offer(Point.WITHDRAWN)
-        await self._tell(self._trial.withdrawal(answered))
-        at_once, offer = self._trial.offer(Point.WITHDRAWN)
-        await self._tell(offer, self._trial.withdrawal(at_once, at_once=True), self._trial.rejection())
-        await self._offer(Point.WITHDRAWN)
-
-    async def tell_what_is_newer(self) -> None:
-        """Fields, a type and a version that are not known."""
-        await self._tell(*self._trial.newer())
-        await self._offer(Point.NEWER)
-
-    async def tell_what_is_no_event(self) -> None:
-        """It has to go on after that."""
-        await self._tell(*self._trial.no_events())
-        await self._offer(Point.NO_EVENT)
-
-    async def burst(self) -> None:
-        """Many, in all partitions."""
-        await self._offers(Point.BURST, BURST)
-        await self._answered(Point.BURST)
-
-    async def restart(self) -> None:
-        """Killed at the first answers to a burst, which goes on meanwhile."""
-        await self._offers(Point.RESTART, HALF)
-        await self._until(lambda: len(self._trial.unanswered(Point.RESTART)) < HALF, "none of a burst is answered")
-        self._program.kill()
-        await self._offers(Point.RESTART, HALF)
-        self._program.start()
-        await self._answered(Point.RESTART)
-
-    async def decline(self) -> None:
-        """One, by a program that is to accept nothing."""
-        self._program.stop()
-        self._program.start(" so that it declines what it is offered", **_DECLINE)
-        await self._offer(Point.DECLINED)
-
-    async def hear_the_rest(self) -> None:
-        """Up to the end that the replies have now."""
-        ends = await self._consumer.end_offsets(self._consumer.assignment())
-        while any([await self._consumer.position(partition) < end for partition, end in ends.items()]):
-            await self._listen()
-
-    async def _offer(self, point: Point) -> str:
-        """One that everything before has to be dealt with for."""
-        referral_id, offer = self._trial.offer(point)
-        await self._tell(offer)
-        await self._answered(point)
-        return referral_id
-
-    async def _offers(self, point: Point, number: int) -> None:
-        for _ in range(number):
-            _, offer = self._trial.offer(point)
-            await self._producer.send(self._queue, offer.value, key=offer.key, headers=offer.headers)
-        await self._producer.flush()
-
-    async def _tell(self, *letters: Letter) -> None:
-        for each in letters:
-            await self._producer.send_and_wait(
-                self._queue, each.value, key=each.key, headers=each.headers, partition=_SINGLE
-            )
-
-    async def _answered(self, point: Point) -> None:
-        await self._until(lambda: not self._trial.unanswered(point), None)
-
-    async def _until(self, is_so: Callable[[], bool], otherwise: str | None) -> None:
-        """Listen until it is so. Without `otherwise` the trial itself knows what is missing."""
-        clock = asyncio.get_running_loop().time
-        until = clock() + self._seconds
-        while not is_so():
-            if self._program.ended_by_itself:
-                raise GivenUpError(f"the consumer ended; {self._program.log} tells why")
-            if clock() > until:
-                raise GivenUpError(otherwise or f"waited {self._seconds} seconds")
-            await self._listen()
-
-    async def _listen(self) -> None:
-        for records in (await self._consumer.getmany(timeout_ms=int(_LOOK_SECONDS * 1000))).values():
-            for record in records:
-                self._trial.hear(record)
-
-
-@asynccontextmanager
-async def _sandbox(
-    bus: KafkaAccess, trial: Trial, partner_id: str, program: Program, seconds: int
-) -> AsyncIterator[_Sandbox]:
-    """Connected, and listening from where the replies end now."""
-    queue, replies = sandbox_topics(partner_id)
-    consumer = AIOKafkaConsumer(**bus.options, enable_auto_commit=False, auto_offset_reset="latest")
-    producer = AIOKafkaProducer(**bus.options, acks="all", linger_ms=5)
-    async with consumer, producer:
-        partitions = [TopicPartition(replies.name, number) for number in range(replies.partitions)]
-        consumer.assign(partitions)
-        await consumer.seek_to_end(*partitions)
-        yield _Sandbox(producer, consumer, trial, queue.name, program, seconds)

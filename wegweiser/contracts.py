@@ -1,7 +1,6 @@
 """`wegweiser schemas`, `asyncapi` and `events`: the contracts, for those who program against them."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -16,12 +15,15 @@ from services.routing.domain.situation import Situation
 from services.scheduling import handlers as scheduling
 from shared.asyncapi import asyncapi as document_of
 from shared.asyncapi import asyncapi_of_partner
-from shared.contracts.base import PARTNER_PATTERN
+from shared.contracts import BY_TYPE
 from shared.contracts.schemas import BreakingChangeError, publish
 from shared.pipeline.decisions import Reaction
 from shared.pipeline.reading import Subscription
 from shared.topics import ServiceName
-from wegweiser.catalogue import catalogue
+from wegweiser.addresses import stop
+from wegweiser.catalogue import catalogue, example
+from wegweiser.partner_id import an_id
+from wegweiser.platform import partners
 
 _READS: Final[Mapping[ServiceName, tuple[Sequence[Reaction[Any, Any]], Sequence[Subscription]]]] = {
     ServiceName.INTAKE: (intake.REACTIONS, intake.SUBSCRIPTIONS),
@@ -65,11 +67,18 @@ def asyncapi(
     if partner_id is None:
         reactions, subscriptions = _READS[ServiceName(whose)]
         document = document_of(whose, [reaction.event for reaction in reactions], subscriptions)
-    elif re.fullmatch(PARTNER_PATTERN, partner_id):
+    elif an_id(partner_id) in (known := partners()):
         document = asyncapi_of_partner(partner_id)
+        for type_, message in document["components"]["messages"].items():
+            message["examples"] = [{"payload": _example(type_, partner_id)}]
     else:
-        raise typer.BadParameter(f"{partner_id} is no id of a partner: {PARTNER_PATTERN}")
+        stop(f"{partner_id} is no partner of the agreement; there are {', '.join(known)}", code=1)
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _example(type_: str, partner_id: str) -> dict[str, Any]:
+    payload = example(BY_TYPE[type_].event).model_dump(mode="json")
+    return {**payload, "partner_id": partner_id} if "partner_id" in payload else payload
 
 
 def events() -> None:

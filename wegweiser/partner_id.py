@@ -10,7 +10,8 @@ from shared.topics import OWN_NAMES
 from wegweiser.addresses import stop
 
 
-def _an_id(value: str) -> str:
+def an_id(value: str) -> str:
+    """The same, where a partner may be called so; else it ends the command with one line."""
     if not re.fullmatch(PARTNER_PATTERN, value):
         stop(f"{value} is no id of a partner: 2 to 31 of a-z, 0-9 and -, the first a letter", code=1)
     if value in OWN_NAMES:
@@ -18,4 +19,4 @@ def _an_id(value: str) -> str:
     return value
 
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="as the agreement names the partner", callback=_an_id)]
+Id = Annotated[str, typer.Argument(metavar="ID", help="as the agreement names the partner", callback=an_id)]

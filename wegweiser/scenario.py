@@ -2,39 +2,62 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import ConsumerRecord
-from pydantic import ValidationError
 
-from services.routing.domain.replies import LEEWAY
-from shared.contracts import BY_TYPE, Event
-from shared.contracts.base import new_id
-from shared.contracts.partners import CapacityReported, ReplyAccepted, ReplyClarificationRequested, ReplyDeclined
-from shared.contracts.routing import ReferralOffered, ReferralWithdrawn, ReplyRejected
-from shared.envelope import Cause, UnreadableError, headers_of, source_of, source_of_partner, unwrap
-from shared.pipeline.outbox import row_of
-from wegweiser.catalogue import example
+from shared.contracts import Event
+from shared.contracts.partners import (
+    CapacityReported,
+    ReplyAccepted,
+    ReplyClarificationRequested,
+    ReplyCompleted,
+    ReplyDeclined,
+    ReplyStarted,
+)
+from shared.contracts.routing import (
+    PartnerEvent,
+    ReferralOffered,
+    ReferralScheduled,
+    ReferralWithdrawn,
+    ServiceStarted,
+)
+from wegweiser.hearing import Heard, WrongError, heard, place_of
+from wegweiser.letters import (
+    NO_EVENTS,
+    Letter,
+    about,
+    an_offer,
+    letter,
+    of_another_type,
+    of_another_version,
+    with_more,
+    without_headers,
+)
 
 _ANSWERS: Final = (ReplyAccepted, ReplyDeclined, ReplyClarificationRequested)
 """What may be said first about an offer."""
+_WALK: Final[tuple[type[PartnerEvent], ...]] = (ReferralScheduled, ServiceStarted)
+_SERVED: Final = (ReplyAccepted, ReplyStarted, ReplyCompleted)
+"""What is said about an offer and those two, in this order."""
 
 
 class Point(Enum):
     """What is tried, in its order, and where docs/partners.md tells more."""
 
-    OFFER = ("an offer is answered", "first-run")
+    OFFER = ("an offer is accepted, or asked about first", "first-run")
     FORM = ("every reply can be read", "replies")
     REPEATED = ("the same event again has no second effect", "duplicates")
     WITHDRAWN = ("nothing more is said about what was withdrawn", "withdrawn")
     NEWER = ("what is newer than the software is left alone or read as far as it is known", "versions")
     NO_EVENT = ("what is no event stops nothing", "errors")
+    EVERY_TYPE = ("no type of event stops it", "what-you-get")
     BURST = ("every offer of a burst is answered once", "order")
     RESTART = ("killed and started again, it loses nothing and does nothing twice", "restart")
     DECLINED = ("an offer that is not wanted is declined with a reason", "replies")
+    ORDER = ("what is said about one referral follows the order of its events", "order")
 
     def __init__(self, title: str, anchor: str) -> None:
         self.title = title
@@ -48,101 +71,105 @@ _LEFT_ALONE: Final = {
 """What wants no answer at these points."""
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A record for the sandbox queue."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A reply, and where it lies."""
-
-    place: str
-    id: str
-    event: Event
-
-
 @dataclass(slots=True)
 class _Referral:
     point: Point
+    offer: ReferralOffered
+    letter: Letter
     wants_answer: bool = True
     known: frozenset[str] | None = None
-    """The ids of what was said before it was withdrawn, where an answer was awaited first."""
+    """The ids of what was said before it ended, where an answer was awaited first."""
     heard: list[Heard] = field(default_factory=list)
+
+    @property
+    def is_awaited(self) -> bool:
+        kinds = {type(each.event) for each in self.heard}
+        return self.wants_answer and not (kinds.issuperset(_SERVED) if self.point is Point.ORDER else kinds)
 
 
 class Trial:
     """One run: tells of referrals that are nobody's, hears what is said about them, and judges it."""
 
     def __init__(self, partner_id: str) -> None:
-        self._partner_id = partner_id
+        self.partner_id = partner_id
         self._referrals: dict[str, _Referral] = {}
         self._faults: defaultdict[Point, list[str]] = defaultdict(list)
+        self._first_with: dict[str, Heard] = {}
+        """By the id of the reply."""
+        self.answers = 0
+        """Replies that were the first of their kind about a referral."""
         self.has_heard = False
         """Whether anything was said at all."""
+        self.strange = 0
+        """Replies about referrals that this run does not know."""
 
     def offer(self, point: Point) -> tuple[str, Letter]:
         """An offer that has to be answered; its referral id comes with it."""
-        offer = an_offer(self._partner_id)
-        self._referrals[offer.referral_id] = _Referral(point)
-        return offer.referral_id, letter(offer)
+        offer = an_offer(self.partner_id)
+        told = self._referrals[offer.referral_id] = _Referral(point, offer, letter(offer))
+        return offer.referral_id, told.letter
 
-    def withdrawal(self, referral_id: str, *, at_once: bool = False) -> Letter:
-        """The person takes it back: `at_once`, before an answer is awaited, so that there may be none."""
+    def later(self, referral_id: str, event: type[PartnerEvent]) -> Letter:
+        """What happens to it after its offer."""
+        return about(self._referrals[referral_id].offer, event)
+
+    def ending(
+        self, referral_id: str, event: type[PartnerEvent] = ReferralWithdrawn, *, at_once: bool = False
+    ) -> Letter:
+        """It ends: `at_once`, before an answer is awaited, so that there may be none."""
         told = self._referrals[referral_id]
-        told.wants_answer = not at_once
-        told.known = None if at_once else frozenset(heard.id for heard in told.heard)
-        withdrawn = {**example(ReferralWithdrawn).model_dump(), **_ids(self._partner_id), "referral_id": referral_id}
-        return letter(ReferralWithdrawn.model_validate(withdrawn), sequence=2)
-
-    def rejection(self) -> Letter:
-        """A reply came too late; it is about no referral."""
-        rejected = {**example(ReplyRejected).model_dump(), "partner_id": self._partner_id, "rejection_id": new_id()}
-        return letter(ReplyRejected.model_validate(rejected), sequence=0)
+        told.wants_answer = False
+        told.known = None if at_once else frozenset(each.id for each in told.heard)
+        return self.later(referral_id, event)
 
     def newer(self) -> list[Letter]:
-        """An offer with more in it than is known, to be answered; an unknown type and version, to be left alone."""
+        """An offer with more in it than is known, to be answered; an unknown version and type, to be left alone."""
         _, known = self.offer(Point.NEWER)
-        assert known.value is not None
-        more = b'{"not_known_yet":{"deeper":[1,2]},' + known.value[1:]
-        letters = [Letter(known.key, more, [*known.headers, ("ce_notknownyet", b"1")])]
-        for known_part, new_part in ((b"offered.v1", b"offered.v2"), (b"referral.offered", b"referral.greeted")):
-            referral_id, later = self.offer(Point.NEWER)
-            self._referrals[referral_id].wants_answer = False
-            headers = [(name, text.replace(known_part, new_part)) for name, text in later.headers]
-            letters.append(Letter(later.key, later.value, headers))
-        return letters
+        return [
+            with_more(known),
+            of_another_version(self._unanswerable(Point.NEWER)),
+            of_another_type(self._unanswerable(Point.NEWER)),
+        ]
 
     def no_events(self) -> list[Letter]:
         """What nobody should have written."""
-        letters = [Letter(None, b"\xff\xfe", [])]
-        for value in (None, b"7", b"null", b"[1, 2]", b"{}", b'{"referral_id": 7}', b'{"referral_id": 7'):
-            referral_id, offer = self.offer(Point.NO_EVENT)
-            self._referrals[referral_id].wants_answer = False
-            letters.append(Letter(offer.key, value, offer.headers))
-        return letters
+        return [
+            without_headers(),
+            *(replace(self._unanswerable(Point.NO_EVENT), value=value) for value in NO_EVENTS),
+        ]
+
+    def walk(self) -> list[Letter]:
+        """An offer and what follows up to its service, all of which has to be answered in its order."""
+        referral_id, offer = self.offer(Point.ORDER)
+        offered = self._referrals[referral_id].offer
+        return [offer, *(about(offered, event, step=step) for step, event in enumerate(_WALK, 1))]
 
     def hear(self, record: ConsumerRecord) -> None:
         """Take a record of the sandbox's replies in; leftovers of earlier runs count for nothing."""
-        place = f"{record.topic}/{record.partition}/{record.offset}"
         self.has_heard = True
         try:
-            id_, subject, event = self._understood(record)
-        except (_WrongError, UnreadableError) as error:
-            self._faults[Point.FORM].append(f"{place}: {error}")
+            reply = heard(record, self.partner_id)
+        except WrongError as error:
+            self._faults[Point.FORM].append(f"{place_of(record)}: {error}")
             return
-        if record.key != subject.encode():
-            self._faults[Point.FORM].append(f"{place}: the key is not {subject}, so replies about it have no order")
-        if told := self._referrals.get(subject):
-            told.heard.append(Heard(place, id_, event))
+        self._faults[Point.FORM] += (f"{reply.place}: {slip}" for slip in reply.slips)
+        first = self._first_with.setdefault(reply.id, reply)
+        if (first.subject, first.type) != (reply.subject, reply.type):
+            same = f"the ce_id {reply.id} of the {first.type} about {first.subject}"
+            self._faults[Point.FORM].append(f"{reply.place}: has {same}, so it takes no effect")
+        if told := self._referrals.get(reply.subject):
+            self.answers += reply.type not in {each.type for each in told.heard}
+            told.heard.append(reply)
+        else:
+            self.strange += not isinstance(reply.event, CapacityReported)
 
     def unanswered(self, point: Point) -> list[str]:
         """The referrals that an answer is awaited to."""
-        return [id_ for id_, told in self._referrals.items() if self._is_awaited(told, point)]
+        return [id_ for id_, told in self._referrals.items() if told.point is point and told.is_awaited]
+
+    def answered(self, point: Point) -> list[Letter]:
+        """The offers that were answered."""
+        return [told.letter for told in self._referrals.values() if told.point is point and told.heard]
 
     def fail(self, point: Point, why: str) -> None:
         """What went wrong beside what was heard."""
@@ -158,75 +185,47 @@ class Trial:
                 found += (f"{id_}: {fault}" for fault in _faults_of(told))
         return found
 
-    def _is_awaited(self, told: _Referral, point: Point) -> bool:
-        return told.point is point and told.wants_answer and not told.heard
-
-    def _understood(self, record: ConsumerRecord) -> tuple[str, str, Event]:
-        """Id, subject and event of a reply, read as routing reads it."""
-        envelope = unwrap(record.topic, record.headers, record.value)
-        if envelope.source != (own := source_of_partner(self._partner_id)):
-            raise _WrongError(f"ce_source {envelope.source} is not {own}")
-        if envelope.time is not None and envelope.time > datetime.now(UTC) + LEEWAY:
-            raise _WrongError(f"ce_time {envelope.time} has not come yet")
-        contract = BY_TYPE.get(envelope.type)
-        if contract is None or contract.publisher != "partner":
-            raise _WrongError(f"ce_type {envelope.type} is none of a partner's")
-        try:
-            event = contract.event.model_validate_json(envelope.data)
-        except ValidationError as error:
-            where = ", ".join(".".join(map(str, fault["loc"])) or "the whole" for fault in error.errors())
-            raise _WrongError(f"does not fit its contract in: {where}") from None
-        if isinstance(event, CapacityReported) and event.partner_id != self._partner_id:
-            raise _WrongError(f"the capacity of {event.partner_id}, which is another partner")
-        return envelope.id, contract.subject_of(event), event
-
-
-class _WrongError(Exception):
-    """A reply that routing would not take as it is meant."""
-
-
-def an_offer(partner_id: str) -> ReferralOffered:
-    """One that is nobody's."""
-    respond_by = datetime.now(UTC).date() + timedelta(days=7)
-    told = {**example(ReferralOffered).model_dump(), **_ids(partner_id), "respond_by": respond_by}
-    return ReferralOffered.model_validate(told)
-
-
-def letter(event: Event, *, sequence: int = 1) -> Letter:
-    """An event as routing writes it, under an id of its own."""
-    row = row_of(event, Cause.begin(), 0, None, sequence, datetime.now(UTC))
-    return Letter(row["subject"].encode(), row["data"].encode(), headers_of(row, source_of("routing")))
-
-
-def _ids(partner_id: str) -> dict[str, Any]:
-    return {"partner_id": partner_id, "referral_id": new_id(), "case_id": new_id()}
+    def _unanswerable(self, point: Point) -> Letter:
+        referral_id, offer = self.offer(point)
+        self._referrals[referral_id].wants_answer = False
+        return offer
 
 
 def _faults_of(told: _Referral) -> Iterator[str]:
     """What is wrong with all that was said about one referral."""
     if not told.wants_answer and (why := _LEFT_ALONE.get(told.point)):
-        yield from (f"{heard.place}: answers {why}" for heard in told.heard[:1])
-        return
-    if told.known is not None:
-        for heard in told.heard:
-            if heard.id not in told.known:
-                yield f"{heard.place}: {_named(heard.event)} after it was withdrawn"
-        return
-    if told.point is Point.DECLINED and told.heard and not isinstance(told.heard[0].event, ReplyDeclined):
-        yield f"{told.heard[0].place}: {_named(told.heard[0].event)} instead of a reply.declined"
-    first = {heard.id: heard for heard in reversed(told.heard)}
-    if told.heard and not isinstance(told.heard[0].event, _ANSWERS):
-        yield f"{told.heard[0].place}: {_named(told.heard[0].event)} answers no offer"
-    for kind in {type(heard.event) for heard in first.values()}:
-        places = [heard.place for heard in first.values() if type(heard.event) is kind]
-        if len(places) > 1:
-            yield f"said {len(places)} times under different ids: {_some(sorted(places))}"
-    if {ReplyAccepted, ReplyDeclined} <= {type(heard.event) for heard in told.heard}:
-        yield f"both accepted and declined: {_some([heard.place for heard in told.heard])}"
+        yield from (f"{each.place}: answers {why}" for each in told.heard[:1])
+    elif told.known is not None:
+        yield from (f"{each.place}: {each.type} after it ended" for each in told.heard if each.id not in told.known)
+    elif told.heard:
+        yield from _faults_of_first(told.point, told.heard[0])
+        yield from _faults_of_all(told.heard)
 
 
-def _named(event: Event) -> str:
-    return next(type_ for type_, contract in BY_TYPE.items() if contract.event is type(event))
+def _faults_of_first(point: Point, first: Heard) -> Iterator[str]:
+    if not isinstance(first.event, _ANSWERS):
+        yield f"{first.place}: {first.type} answers no offer"
+    elif point is Point.DECLINED and not isinstance(first.event, ReplyDeclined):
+        yield f"{first.place}: {first.type} instead of a reply.declined"
+    elif point is Point.OFFER and isinstance(first.event, ReplyDeclined):
+        yield f"{first.place}: {first.type}; this one has to be accepted, or asked about first"
+
+
+def _faults_of_all(replies: Sequence[Heard]) -> Iterator[str]:
+    first: dict[str, Heard] = {}
+    for each in replies:
+        first.setdefault(each.id, each)
+    places: defaultdict[type[Event], list[str]] = defaultdict(list)
+    for each in first.values():
+        places[type(each.event)].append(each.place)
+    for several in places.values():
+        if len(several) > 1:
+            yield f"said {len(several)} times under different ids: {_some(sorted(several))}"
+    if {ReplyAccepted, ReplyDeclined} <= places.keys():
+        yield f"both accepted and declined: {_some([each.place for each in replies])}"
+    walked = [kind for kind in places if kind in _SERVED]
+    if walked != sorted(walked, key=_SERVED.index):
+        yield f"not in the order of its events: {_some([each.place for each in replies])}"
 
 
 def _some(texts: Sequence[str] | Iterable[str]) -> str:

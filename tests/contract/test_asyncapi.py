@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -54,7 +55,7 @@ def printed(*whose: str) -> Document:
 
 DOCUMENTS: Final = {service: printed(service) for service in SERVICES}
 
-PARTNER: Final = printed("partner", "awo")
+PARTNER: Final = printed("partner", "vhs")
 
 of_each_service = pytest.mark.parametrize(("service", "document"), DOCUMENTS.items(), ids=SERVICES)
 of_everybody = pytest.mark.parametrize("document", [*DOCUMENTS.values(), PARTNER], ids=[*SERVICES, "partner"])
@@ -188,7 +189,7 @@ def test_what_a_service_writes_is_what_its_document_says(service: str, type_: st
 
 def test_a_partner_owes_only_what_cloudevents_asks_for() -> None:
     reply = "de.integrationsbuero.reply.accepted.v1"
-    headers = {"ce_specversion": "1.0", "ce_id": "reply 7", "ce_source": "/awo/desk", "ce_type": reply}
+    headers = {"ce_specversion": "1.0", "ce_id": "reply 7", "ce_source": "/partner/awo", "ce_type": reply}
 
     validate(DOCUMENTS["routing"], f"#/components/messages/{reply}/headers", headers)
     validate(DOCUMENTS["routing"], f"#/components/messages/{reply}/payload", {"referral_id": new_id()})
@@ -203,8 +204,8 @@ def test_a_partner_s_document_names_its_own_topics_and_no_other() -> None:
     }
 
     assert addresses == {
-        "receive": {"partner.awo.referrals.v1", "sandbox.awo.referrals.v1"},
-        "send": {"partner.awo.replies.v1", "sandbox.awo.replies.v1"},
+        "receive": {"partner.vhs.referrals.v1", "sandbox.vhs.referrals.v1"},
+        "send": {"partner.vhs.replies.v1", "sandbox.vhs.replies.v1"},
     }
 
 
@@ -221,15 +222,53 @@ def test_a_partner_s_document_says_how_to_sign_in_and_which_groups_are_its_own()
 
     assert resolved(PARTNER, scheme["$ref"])["type"] == "scramSha512"
     for operation in operations(PARTNER, "receive"):
-        assert re.match(operation["bindings"]["kafka"]["groupId"]["pattern"], "awo.anything")
+        assert re.match(operation["bindings"]["kafka"]["groupId"]["pattern"], "vhs.anything")
 
 
-@pytest.mark.parametrize("whose", [["partner"], ["intake", "awo"], ["partner", "AWO"], ["partner", "*"], ["nobody"]])
-def test_whoever_there_is_no_document_for_is_told(whose: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("whose", "code"),
+    [
+        (["partner"], 2),
+        (["intake", "awo"], 2),
+        (["nobody"], 2),
+        (["partner", "AWO"], 1),
+        (["partner", "*"], 1),
+        (["partner", "gateway"], 1),
+        (["partner", "nobody"], 1),
+    ],
+)
+def test_whoever_there_is_no_document_for_is_told(whose: list[str], code: int) -> None:
     app = typer.Typer()
     app.command()(command.asyncapi)
 
-    assert CliRunner().invoke(app, whose).exit_code == 2
+    assert CliRunner().invoke(app, whose).exit_code == code
+
+
+@of_everybody
+def test_a_document_is_one_of_asyncapi_3(document: Document) -> None:
+    """The schema is the AsyncAPI Initiative's, from the npm package @asyncapi/specs 6.11.1 (Apache-2.0)."""
+    schema = json.loads((Path(__file__).parent / "asyncapi" / "3.0.0.json").read_text())
+
+    Draft7Validator(schema).validate(document)
+
+
+@pytest.mark.parametrize("type_", PARTNER["components"]["messages"])
+def test_a_partner_s_document_has_an_example_of_each_message_of_its_own(type_: str) -> None:
+    message = f"#/components/messages/{type_}"
+
+    [example] = resolved(PARTNER, message)["examples"]
+
+    validate(PARTNER, f"{message}/payload", example["payload"])
+    assert example["payload"].get("partner_id", "vhs") == "vhs"
+
+
+def test_a_partner_s_replies_come_from_the_partner() -> None:
+    sources = {
+        type_: resolved(PARTNER, f"#/components/messages/{type_}")["headers"]["properties"]["ce_source"]
+        for type_ in messages(PARTNER, "send")
+    }
+
+    assert set(map(json.dumps, sources.values())) == {json.dumps({"type": "string", "const": "/partner/vhs"})}
 
 
 def test_what_no_subscription_reads_has_no_group() -> None:

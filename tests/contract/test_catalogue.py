@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from shared.contracts import CONTRACTS, Contract
 from shared.contracts.schemas import schema_of
-from wegweiser.catalogue import catalogue
+from wegweiser.catalogue import catalogue, example
 
 EVENTS = Path(__file__).parents[2] / "docs" / "events.md"
 OF_PARTNERS = [contract for contract in CONTRACTS if contract.topic.startswith("partner.")]
@@ -24,10 +24,23 @@ def test_every_event_of_a_partner_is_in_it_once() -> None:
 
 
 @pytest.mark.parametrize("contract", OF_PARTNERS, ids=lambda contract: contract.type)
-def test_an_example_fits_its_schema_and_shows_what_is_required(contract: Contract) -> None:
+def test_an_example_fits_its_schema_and_is_what_travels(contract: Contract) -> None:
     entry = catalogue().partition(f"### `{contract.type}`")[2]
-    example = json.loads(entry.partition("```json\n")[2].partition("\n```")[0])
-    schema = schema_of(contract)
+    shown = json.loads(entry.partition("```json\n")[2].partition("\n```")[0])
 
-    Draft202012Validator(schema).validate(example)
-    assert set(schema.get("required", [])) <= set(example)
+    Draft202012Validator(schema_of(contract)).validate(shown)
+    assert shown == json.loads(example(contract.event).model_dump_json())
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "`needs` | list of: .*; may be missing |",
+        "`concerns` | list of: .*, `sub_topic` \\([^)]*; may be null or missing\\), `person_id` \\(UUID\\)",
+        "`state` | .*; may be null or missing |",
+        "`respond_by` | day; may be null or missing |",
+        "`weeks` | number, .*; may be null or missing |",
+    ],
+)
+def test_what_may_be_null_is_told_so(field: str) -> None:
+    assert re.search(rf"^\| {field.replace(' | ', ' [|] ').removesuffix(' |')}", catalogue(), re.M)

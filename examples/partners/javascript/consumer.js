@@ -7,11 +7,14 @@
 // Three habits make it safe to stop, kill and restart at any moment:
 //   1. Remember the ce_id of what was dealt with. The queue may bring an event again; the second time it is dropped.
 //   2. Derive the id of a reply from the event it answers. A repeated reply has the same id and takes effect once.
-//   3. Commit the position only after the reply was acknowledged. Whatever fails ends the program; started again,
-//      it goes on where it was.
+//   3. Commit the position only after the reply was acknowledged. While Kafka is away it waits; whatever else fails ends
+//      the program, and started again it goes on where it was.
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { Consumer, ListOffsetTimestamps, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
+import { setTimeout } from 'node:timers/promises'
+import {
+  Consumer, GenericError, ListOffsetTimestamps, MultipleErrors, Producer, stringDeserializers, stringSerializers
+} from '@platformatic/kafka'
 
 class NoEvent extends Error {}
 
@@ -32,8 +35,8 @@ const office = {
 }
 const known = new Set(existsSync(stateFile) ? readFileSync(stateFile, 'utf8').split('\n') : [])
 const producer = new Producer({ ...office, serializers: stringSerializers, acks: -1, autocreateTopics: false })
-const consumer = new Consumer({ ...office, groupId, deserializers: stringDeserializers })
 
+let consumer
 let events
 let stopped = false
 for (const signal of ['SIGTERM', 'SIGINT']) {
@@ -43,6 +46,20 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
   })
 }
 while (!stopped) {
+  consumer = new Consumer({ ...office, groupId, deserializers: stringDeserializers })
+  try {
+    await readOn()
+  } catch (error) {
+    if (!(error instanceof GenericError || error instanceof MultipleErrors)) throw error
+    console.log(`Kafka is away or restarts (${error.message}), again in a second`)
+    await setTimeout(1000)
+  }
+  await consumer.close(true).catch(() => {}) // it leaves the group, where that is possible
+}
+await producer.close()
+
+// From the last committed position.
+async function readOn () {
   events = await consumer.consume({
     topics: [queue],
     autocommit: false,
@@ -57,8 +74,6 @@ while (!stopped) {
     await leaveLostPositions()
   }
 }
-await consumer.close()
-await producer.close()
 
 async function takeNoteOf (message) {
   try {

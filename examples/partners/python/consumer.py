@@ -20,9 +20,11 @@ import os
 import signal
 import sqlite3
 import ssl
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
@@ -42,6 +44,7 @@ STATE_FILE = os.environ.get("STATE_FILE", f"{PARTNER}.sqlite")
 QUEUE = os.environ.get("QUEUE", f"partner.{PARTNER}.referrals.v1")
 REPLIES = os.environ.get("REPLIES", f"partner.{PARTNER}.replies.v1")
 GROUP = os.environ.get("GROUP", f"{PARTNER}.sample")
+DAYS_KNOWN = 30  # the queue keeps events for 29
 PREFIX, VERSION = "de.integrationsbuero.", ".v1"
 
 # What we answer to which event. Here a real partner's system would ask its people.
@@ -69,7 +72,8 @@ async def main() -> None:
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_, stopped.set)
     known = sqlite3.connect(STATE_FILE, isolation_level=None)
-    known.execute("CREATE TABLE IF NOT EXISTS known (id TEXT PRIMARY KEY)")
+    known.execute("CREATE TABLE IF NOT EXISTS dealt_with (id TEXT PRIMARY KEY, at REAL)")
+    known.execute("DELETE FROM dealt_with WHERE at < ?", (time.time() - DAYS_KNOWN * 86400,))
     consumer = AIOKafkaConsumer(
         QUEUE,
         **OFFICE,
@@ -85,29 +89,43 @@ async def main() -> None:
             batch = await consumer.getmany(timeout_ms=500, max_records=100)
             for record in (record for records in batch.values() for record in records):
                 try:
-                    await deal_with(record, producer, known)
-                except (
-                    KeyError,
-                    TypeError,
-                    ValueError,
-                    AttributeError,
-                ) as error:  # no event of the office: it must not stop us
-                    print(
-                        f"{record.topic}/{record.partition}/{record.offset}: {type(error).__name__}, left", flush=True
-                    )
+                    id_, type_, at, event = read(record)
+                except NoEventError as error:  # it must not stop us
+                    print(f"{record.topic}/{record.partition}/{record.offset}: {error}, left", flush=True)
+                else:
+                    await deal_with(id_, type_, at, event, producer, known)
             if batch:
                 with suppress(CommitFailedError):  # another of our instances took over: it drops what we dealt with
                     await consumer.commit()
     known.close()
 
 
-async def deal_with(record: ConsumerRecord, producer: AIOKafkaProducer, known: sqlite3.Connection) -> None:
-    """Answer what we have an answer to; of everything else only take note. The CloudEvents attributes are headers."""
-    headers = {name: value.decode() for name, value in record.headers}
-    id_, type_, event = headers["ce_id"], headers["ce_type"], json.loads(record.value)
+class NoEventError(Exception):
+    """A record that is no event of the office."""
+
+
+def read(record: ConsumerRecord) -> tuple[str, str, str, dict[str, Any]]:
+    """Id, type and time, which are headers, and the payload."""
+    try:
+        headers = {name: value.decode() for name, value in record.headers}
+        id_, type_, at = str(UUID(headers["ce_id"])), headers["ce_type"], headers["ce_time"]
+        event = json.loads(record.value)
+    except (KeyError, ValueError, AttributeError, TypeError) as error:  # the last two where there is no value
+        raise NoEventError("no event of the office") from error
+    if not isinstance(event, dict):
+        raise NoEventError("no object")
+    if type_.removeprefix(PREFIX).removesuffix(VERSION) in ANSWERS and not isinstance(event.get("referral_id"), str):
+        raise NoEventError("about no referral")
+    return id_, type_, at, event
+
+
+async def deal_with(
+    id_: str, type_: str, at: str, event: dict[str, Any], producer: AIOKafkaProducer, known: sqlite3.Connection
+) -> None:
+    """Answer what we have an answer to; of everything else only take note."""
     name = type_.removeprefix(PREFIX)
-    said = f"{headers['ce_time']} {PARTNER} {name} {event.get('referral_id') or json.dumps(event)}"
-    if known.execute("SELECT 1 FROM known WHERE id = ?", (id_,)).fetchone():
+    said = f"{at} {PARTNER} {name} {event.get('referral_id') or json.dumps(event)}"
+    if known.execute("SELECT 1 FROM dealt_with WHERE id = ?", (id_,)).fetchone():
         print(said, "- known already, dropped", flush=True)
         return
     if answering := ANSWERS.get(name.removesuffix(VERSION)):
@@ -115,7 +133,7 @@ async def deal_with(record: ConsumerRecord, producer: AIOKafkaProducer, known: s
         await reply(answer, {"referral_id": event["referral_id"], **facts}, id_, producer)
         concerns = ", ".join(concern["code"] for concern in event.get("concerns", []))
         said += f" - {concerns}: {answer}" if concerns else f" - {answer}"
-    known.execute("INSERT INTO known VALUES (?)", (id_,))
+    known.execute("INSERT OR IGNORE INTO dealt_with VALUES (?, ?)", (id_, time.time()))  # two of us may share the file
     print(said, flush=True)
 
 

@@ -10,7 +10,7 @@
 #   2. Derive the id of a reply from the event it answers. A repeated reply has the same id and takes effect once.
 #   3. Move on only after the replies were acknowledged. The position in each partition is a file of our own.
 set -euo pipefail
-trap 'exit 0' TERM INT
+trap 'wait; exit 0' TERM INT
 
 queue=${QUEUE:-partner.$PARTNER_ID.referrals.v1}
 replies=${REPLIES:-partner.$PARTNER_ID.replies.v1}
@@ -73,10 +73,12 @@ office() { # with these options
   "$kcat" -F "$state/office.conf" "$@"
 }
 
-partitions=$(office -L -J -t "$queue" | jq '.topics[0].partitions[].partition')
+# What fails, as while Kafka is away, is tried again from the last position.
+until partitions=$(office -L -J -t "$queue" | jq -e '.topics[0].partitions[].partition'); do sleep 1; done
 while true; do
   for partition in $partitions; do
-    deal_with "$partition"
+    deal_with "$partition" & # in a process of its own, which ends at the first command that fails
+    wait $! || sleep 1
   done
   sleep 0.5
 done

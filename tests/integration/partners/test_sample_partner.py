@@ -63,7 +63,7 @@ class Partner:
         self.folder = folder
         self.processes: list[Process] = []
 
-    async def start(self, **settings: str) -> Process:
+    async def start(self, program: Path = CONSUMER, **settings: str) -> Process:
         """Run the sample consumer, with these settings besides its address and name."""
         environment = {
             "PATH": os.environ["PATH"],
@@ -72,7 +72,7 @@ class Partner:
             **settings,
         }
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(CONSUMER), stdout=PIPE, cwd=self.folder, env=environment
+            sys.executable, str(program), stdout=PIPE, cwd=self.folder, env=environment
         )
         self.processes.append(process)
         return process
@@ -225,6 +225,30 @@ async def test_what_is_no_event_is_left_and_the_next_offer_answered(partner: Par
     lines = [await line_of(process) for _ in range(4)]
     assert [line.endswith("left\n") for line in lines].count(True) == 3
     assert [line.endswith("accepted\n") for line in lines].count(True) == 1
+
+
+async def test_what_fails_on_our_own_side_ends_it(partner: Partner) -> None:
+    program = partner.folder / "consumer.py"
+    program.write_text(CONSUMER.read_text().replace("    name = type_", "    {}['of our own code']\n    name = type_"))
+    await partner.tell(partner.an_offer("first"))
+
+    process = await partner.start(program)
+
+    async with asyncio.timeout(PATIENCE):
+        assert await process.wait() != 0
+
+
+async def test_two_that_share_a_memory_do_not_mind_each_other(partner: Partner) -> None:
+    await partner.tell(*(partner.an_offer(str(number)) for number in range(100)))
+
+    both = [await partner.start(GROUP=f"{partner.id}.{name}") for name in ("one", "other")]
+
+    for process in both:
+        for _ in range(100):
+            assert await line_of(process)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            assert await process.wait() == 0
 
 
 async def test_a_referral_can_be_walked_to_its_end(partner: Partner) -> None:

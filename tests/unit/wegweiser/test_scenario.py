@@ -1,46 +1,17 @@
 """A partner's software on trial: what is right passes, and each kind of fault is named."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord
+from partner_replies import PREFIX, a_record, a_reply, a_structured_reply
 
 from shared.contracts.base import new_id
-from wegweiser.scenario import Letter, Point, Trial
+from shared.contracts.routing import PartnerEvent
+from wegweiser.letters import ENDINGS, Letter
+from wegweiser.scenario import Point, Trial
 
-PREFIX = "de.integrationsbuero."
 GUIDE = Path(__file__).parents[3] / "docs" / "partners.md"
-
-
-def a_reply(
-    referral_id: str,
-    what: str = "reply.accepted",
-    *,
-    id_: str | None = None,
-    key: str | None = None,
-    source: str = "/partner/awo",
-    time: str = "2026-11-02T09:00:00+01:00",
-    **said: Any,
-) -> ConsumerRecord:
-    """As it is read from the sandbox's replies."""
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": id_ or new_id(),
-        "ce_source": source,
-        "ce_type": f"{PREFIX}{what}.v1",
-        "ce_time": time,
-    }
-    return a_record(
-        (key or referral_id).encode(),
-        json.dumps({"referral_id": referral_id, **said}).encode(),
-        [(name, text.encode()) for name, text in headers.items()],
-    )
-
-
-def a_record(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> ConsumerRecord:
-    return ConsumerRecord("sandbox.awo.replies.v1", 3, 17, 0, 0, key, value, None, 0, 0, headers)
 
 
 def referral_of(letter: Letter) -> str:
@@ -80,9 +51,9 @@ def test_what_others_and_earlier_runs_left_counts_for_nothing(trial: Trial) -> N
 def test_an_answer_before_the_withdrawal_passes(trial: Trial) -> None:
     awaited, _ = trial.offer(Point.WITHDRAWN)
     trial.hear(a_reply(awaited, id_="first"))
-    trial.withdrawal(awaited)
+    trial.ending(awaited)
     at_once, _ = trial.offer(Point.WITHDRAWN)
-    trial.withdrawal(at_once, at_once=True)
+    trial.ending(at_once, at_once=True)
     trial.hear(a_reply(awaited, id_="first"))
     trial.hear(a_reply(at_once))
 
@@ -95,6 +66,16 @@ def test_of_what_is_newer_only_the_offer_wants_an_answer(trial: Trial) -> None:
     assert trial.unanswered(Point.NEWER) == [referral_of(offer)]
 
 
+@pytest.mark.parametrize("ending", ENDINGS, ids=lambda event: event.__name__)
+def test_what_ended_at_once_wants_no_answer_and_may_have_one(trial: Trial, ending: type[PartnerEvent]) -> None:
+    referral_id, _ = trial.offer(Point.WITHDRAWN)
+    trial.ending(referral_id, ending, at_once=True)
+
+    assert trial.unanswered(Point.WITHDRAWN) == []
+    trial.hear(a_reply(referral_id))
+    assert trial.verdict(Point.WITHDRAWN) == []
+
+
 def test_an_answer_to_what_is_no_event_is_named(trial: Trial) -> None:
     *_, broken = trial.no_events()
     trial.hear(a_reply(referral_of(broken)))
@@ -103,18 +84,82 @@ def test_an_answer_to_what_is_no_event_is_named(trial: Trial) -> None:
     assert "answers what is no event" in fault
 
 
-def test_every_letter_that_is_no_event_has_an_id_of_its_own(trial: Trial) -> None:
-    ids = [dict(letter.headers)["ce_id"] for letter in trial.no_events() if letter.headers]
-
-    assert len(set(ids)) == len(ids) > 5
-
-
 def test_who_is_to_decline_and_accepts_is_named(trial: Trial) -> None:
     referral_id, _ = trial.offer(Point.DECLINED)
     trial.hear(a_reply(referral_id))
 
     [fault] = trial.verdict(Point.DECLINED)
     assert "reply.accepted.v1 instead of a reply.declined" in fault
+
+
+def test_who_declines_what_is_to_be_accepted_is_named(trial: Trial) -> None:
+    referral_id, _ = trial.offer(Point.OFFER)
+    trial.hear(a_reply(referral_id, "reply.declined", reason="capacity"))
+
+    [fault] = trial.verdict(Point.OFFER)
+    assert "reply.declined.v1; this one has to be accepted, or asked about first" in fault
+
+
+def test_a_question_comes_before_an_acceptance(trial: Trial) -> None:
+    referral_id, _ = trial.offer(Point.OFFER)
+    trial.hear(a_reply(referral_id, "reply.clarification-requested", topic="documents"))
+
+    assert trial.verdict(Point.OFFER) == []
+
+
+def test_one_id_for_two_replies_is_named(trial: Trial) -> None:
+    first, second = (trial.offer(Point.BURST)[0] for _ in range(2))
+    trial.hear(a_reply(first, id_="one"))
+    trial.hear(a_reply(first, "reply.started", id_="one"))
+    trial.hear(a_reply(second, id_="one"))
+
+    same = f"has the ce_id one of the {PREFIX}reply.accepted.v1 about {first}, so it takes no effect"
+    assert [fault.endswith(same) for fault in trial.verdict(Point.FORM)] == [True, True]
+
+
+SERVED: list[tuple[str, dict[str, str]]] = [
+    ("reply.accepted", {}),
+    ("reply.started", {}),
+    ("reply.completed", {"outcome": "helped"}),
+]
+
+
+def test_a_service_is_awaited_to_its_end_and_may_be_told_of_again(trial: Trial) -> None:
+    referral_id = referral_of(trial.walk()[0])
+    for what, facts in SERVED:
+        assert trial.unanswered(Point.ORDER) == [referral_id]
+        trial.hear(a_reply(referral_id, what, id_=what, **facts))
+    trial.hear(a_reply(referral_id, "reply.accepted", id_="reply.accepted"))
+
+    assert trial.unanswered(Point.ORDER) == []
+    assert trial.verdict(Point.ORDER) == []
+
+
+def test_a_service_in_another_order_is_named(trial: Trial) -> None:
+    referral_id = referral_of(trial.walk()[0])
+    for what, facts in (SERVED[0], SERVED[2], SERVED[1]):
+        trial.hear(a_reply(referral_id, what, **facts))
+
+    [fault] = trial.verdict(Point.ORDER)
+    assert "not in the order of its events" in fault
+
+
+def test_what_was_answered_can_be_told_again(trial: Trial) -> None:
+    answered, offer = trial.offer(Point.RESTART)
+    trial.offer(Point.RESTART)
+    trial.hear(a_reply(answered))
+
+    assert trial.answered(Point.RESTART) == [offer]
+
+
+def test_only_a_first_answer_counts(trial: Trial) -> None:
+    referral_id, _ = trial.offer(Point.OFFER)
+    for _ in range(2):
+        trial.hear(a_reply(referral_id))
+    trial.hear(a_reply(new_id()))
+    trial.hear(a_reply("awo", "capacity.reported", partner_id="awo", code="debt", status="none"))
+
+    assert (trial.answers, trial.strange) == (1, 1)
 
 
 def test_silence_is_named(trial: Trial) -> None:
@@ -154,11 +199,11 @@ def test_what_is_no_answer_is_named(trial: Trial) -> None:
 def test_a_word_after_the_withdrawal_is_named(trial: Trial) -> None:
     referral_id, _ = trial.offer(Point.WITHDRAWN)
     trial.hear(a_reply(referral_id))
-    trial.withdrawal(referral_id)
+    trial.ending(referral_id)
     trial.hear(a_reply(referral_id, "reply.started"))
 
     [fault] = trial.verdict(Point.WITHDRAWN)
-    assert "reply.started.v1 after it was withdrawn" in fault
+    assert "reply.started.v1 after it ended" in fault
 
 
 def test_an_answer_to_an_unknown_version_is_named(trial: Trial) -> None:
@@ -182,6 +227,10 @@ def test_an_answer_to_an_unknown_version_is_named(trial: Trial) -> None:
         (a_reply(new_id(), "reply.declined", reason="no time"), "does not fit its contract in: reason"),
         (a_reply(new_id(), key="awo"), "the key is not"),
         (a_reply(new_id(), source="/partner/vhs"), "ce_source /partner/vhs is not /partner/awo"),
+        (a_reply(new_id(), time="2026-11-02 09:00"), "ce_time 2026-11-02 09:00 is no time of RFC 3339 with an offset"),
+        (a_reply(new_id(), subject="awo"), "ce_subject awo is not"),
+        (a_structured_reply(subject="awo"), "ce_subject awo is not"),
+        (a_structured_reply(time="today"), "ce_time today is no time"),
         (a_reply(new_id(), time="2999-01-01T00:00:00Z"), "2999-01-01 00:00:00+00:00 has not come yet"),
         (
             a_reply("vhs", "capacity.reported", partner_id="vhs", code="debt", status="none"),
