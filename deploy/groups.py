@@ -29,17 +29,17 @@ class Groups:
         """
         try:
             known = self._client.list_consumer_groups().result(_ANSWER_SECONDS).valid
+            with_members = {group.group_id: group.state is not ConsumerGroupState.EMPTY for group in known}
+            found = {id_: surplus(id_, with_members) for id_ in partner_ids}
+            numbers = {id_: self._forgotten(names) for id_, names in found.items() if names}
         except (KafkaException, TimeoutError) as error:
             raise KafkaConnectionError(str(error)) from None
-        with_members = {group.group_id: group.state is not ConsumerGroupState.EMPTY for group in known}
-        found = {id_: surplus(id_, with_members) for id_ in partner_ids}
-        forgotten = {}
-        for id_, names in found.items():
-            gone = self._client.delete_consumer_groups(names) if names else {}
-            # One that somebody has joined meanwhile stays.
-            if number := sum(future.exception(_ANSWER_SECONDS) is None for future in gone.values()):
-                forgotten[id_] = number
-        return forgotten
+        return {id_: number for id_, number in numbers.items() if number}
+
+    def _forgotten(self, names: list[str]) -> int:
+        """How many are gone; one that somebody has joined meanwhile stays."""
+        gone = self._client.delete_consumer_groups(names)
+        return sum(future.exception(_ANSWER_SECONDS) is None for future in gone.values())
 
 
 def surplus(partner_id: str, with_members: Mapping[str, bool], *, most: int = MOST_GROUPS) -> list[str]:

@@ -15,7 +15,12 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         if whoever stops were cancelled, and the connections stay open.
         """
         stopping = asyncio.create_task(super().stop())
-        await asyncio.wait({stopping})
+        try:
+            await asyncio.wait({stopping})
+        except asyncio.CancelledError:
+            stopping.cancel()
+            await self._client.close()
+            raise
         if stopping.cancelled():
             await self._client.close()
         else:

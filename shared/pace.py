@@ -18,12 +18,16 @@ class Pace:
         """What has not flowed off yet, and when that was so."""
 
     def note(self, name: str, number: int = 1) -> None:
-        """So many were taken."""
-        self._taken[name] = (self._level(name) + number, self._clock())
+        """So many were taken. Nobody waits for longer than a burst takes to flow off."""
+        self._taken[name] = (min(self._level(name) + number, 2 * self._burst), self._clock())
 
     def is_reached(self, name: str) -> bool:
         """Whether no more may be taken now."""
-        return self._level(name) > self._per_second * BURST_SECONDS
+        return self._level(name) > self._burst
+
+    @property
+    def _burst(self) -> float:
+        return self._per_second * BURST_SECONDS
 
     def _level(self, name: str) -> float:
         level, at = self._taken.get(name, (0.0, 0.0))

@@ -16,7 +16,7 @@ _ANSWER_SECONDS: Final = 2.0
 
 
 class ServiceProcess(Daemon):
-    """One of the four services; stopping it lets it finish its batch."""
+    """A service or the gateway; stopping it lets it finish what it is at."""
 
     stop_seconds = 45.0
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from shared.contracts import BY_TYPE, Event
 from shared.envelope import UnreadableError, unwrap
 from shared.kafka_access import KafkaAccess
+from shared.kafka_consumer import Consumer
 from shared.pipeline import wire
 from shared.topics import SERVICES
 
@@ -48,7 +48,7 @@ async def live_records(
     With `from_start` it begins with what lies there. Records that no client could read are among them.
     """
     wire.install()
-    consumer = AIOKafkaConsumer(
+    consumer = Consumer(
         **access.options,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
@@ -64,7 +64,7 @@ async def live_records(
         await consumer.stop()
 
 
-async def _read(consumer: AIOKafkaConsumer) -> AsyncIterator[ConsumerRecord]:
+async def _read(consumer: Consumer) -> AsyncIterator[ConsumerRecord]:
     while True:
         try:
             found = await consumer.getmany(timeout_ms=200)

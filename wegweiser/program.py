@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from deploy.embedded.daemon import tied
+from deploy.embedded.daemon import common, tied
 
 _STOP_SECONDS: Final = 10.0
 
@@ -39,7 +39,7 @@ class Program:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # it is what its owner typed
                 tied(shlex.split(self._command)),
-                env={**os.environ, **self._environment, **settings},
+                env={**common(os.environ), **self._environment, **settings},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import TopicPartition
 
 from shared.cluster import cluster
 from shared.kafka_access import KafkaAccess
+from shared.kafka_consumer import Consumer
 from shared.topics import sandbox_topics
 from wegweiser.letters import ENDINGS, LATER, Letter, a_rejection
 from wegweiser.program import Program
@@ -39,7 +41,7 @@ class Sandbox:
     def __init__(
         self,
         producer: AIOKafkaProducer,
-        consumer: AIOKafkaConsumer,
+        consumer: Consumer,
         trial: Trial,
         queue: str,
         program: Program,
@@ -104,7 +106,7 @@ class Sandbox:
             self._program.kill()
             await self._offers(Point.RESTART, AWAY)
             self._program.start()
-        await self._tell(*again)
+        await self._send(*again)
         await self._offer(Point.RESTART)
 
     async def decline(self) -> None:
@@ -122,10 +124,14 @@ class Sandbox:
         await self._answered(Point.ORDER)
 
     async def hear_the_rest(self) -> None:
-        """Up to the end that the replies have now."""
+        """Up to the end that the replies have now; raises `KafkaTimeoutError`."""
         ends = await self._consumer.end_offsets(self._consumer.assignment())
-        while any([await self._consumer.position(partition) < end for partition, end in ends.items()]):
-            await self._listen()
+        try:
+            async with asyncio.timeout(self._seconds):
+                while any([await self._consumer.position(partition) < end for partition, end in ends.items()]):
+                    await self._listen()
+        except TimeoutError:
+            raise KafkaTimeoutError from None
 
     async def _offer(self, point: Point) -> str:
         """One that everything before has to be dealt with for."""
@@ -179,7 +185,7 @@ class Sandbox:
 async def opened(bus: KafkaAccess, trial: Trial, program: Program, seconds: int) -> AsyncIterator[Sandbox]:
     """Connected, and listening from where the replies end now."""
     queue, replies = sandbox_topics(trial.partner_id)
-    consumer = AIOKafkaConsumer(**bus.options, enable_auto_commit=False, auto_offset_reset="latest")
+    consumer = Consumer(**bus.options, enable_auto_commit=False, auto_offset_reset="latest")
     producer = AIOKafkaProducer(**bus.options, acks="all", linger_ms=5)
     async with consumer, producer:
         partitions = [TopicPartition(replies.name, number) for number in range(replies.partitions)]

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from heapq import heapify, heappop, heapreplace
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from shared.kafka_access import KafkaAccess
+from shared.kafka_consumer import Consumer
 from shared.pipeline.rewinding import Step
 
 CHUNK: Final = 200
@@ -40,7 +40,7 @@ async def merged(access: KafkaAccess, spans: Sequence[Span]) -> AsyncGenerator[S
     """The steps of all spans by their `at`; within a partition in the order of the offsets, whatever they say."""
     if not spans:  # a client that is assigned nothing trips over its own end
         return
-    consumer = AIOKafkaConsumer(
+    consumer = Consumer(
         **access.options,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -71,7 +71,7 @@ class _Lane:
     passed over until such a one is found, and then read once more, so that a long tail is never held in memory.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer, span: Span) -> None:
+    def __init__(self, consumer: Consumer, span: Span) -> None:
         self._consumer = consumer
         self._span = span
         self._until = max(span.since, span.until)

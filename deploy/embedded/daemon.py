@@ -39,7 +39,8 @@ def tied(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
 
 
-def _common(environment: Mapping[str, str]) -> dict[str, str]:
+def common(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a child may know of our environment."""
     return {name: value for name, value in environment.items() if not name.startswith(_OUR_OWN)}
 
 
@@ -142,7 +143,7 @@ class Daemon(ABC):
             self._process = _STARTER.submit(
                 subprocess.Popen,
                 tied(self.command()),
-                env={**_common(os.environ), **self.environment()},
+                env={**common(os.environ), **self.environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,8 +52,8 @@ class Partners:
         self._files: dict[str, tuple[int, int]] = {}
         self._known: dict[str, Partner] = {}
         self._attending: dict[str, asyncio.Task[None]] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
-        """Those of partners who are not let in any more, or let in anew: they may take a while to end."""
+        self._leaving: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
+        """By partner, what was done for it when it was let in before: that may take a while to end."""
         self._looking: asyncio.Task[None] | None = None
 
     def get(self, id_: str) -> Partner | None:
@@ -74,8 +75,8 @@ class Partners:
             await asyncio.wait([self._looking])
         for id_ in list(self._attending):
             self._forget(id_)
-        if self._leaving:
-            await asyncio.wait(self._leaving)
+        if leaving := set().union(*self._leaving.values()):
+            await asyncio.wait(leaving)
 
     async def _keep_looking(self) -> None:
         while True:
@@ -89,12 +90,12 @@ class Partners:
         found = await asyncio.to_thread(_marks_in, self._folder)
         for id_ in self._files.keys() | found.keys():
             if self._files.get(id_) != found.get(id_):
-                before = self._forget(id_)
+                self._forget(id_)
                 if id_ in found:
-                    self._learn(id_, before)
+                    self._learn(id_)
         self._files = dict(found)
 
-    def _learn(self, id_: str, before: "asyncio.Task[None] | None") -> None:
+    def _learn(self, id_: str) -> None:
         try:
             said = {name.lower(): value for name, value in dotenv_values(self._folder / f"{id_}.env").items()}
             partner = Partner(id_, KafkaAccess.model_validate(said))
@@ -103,11 +104,11 @@ class Partners:
         except (OSError, ValueError) as error:
             log.error("partner_file_unreadable", partner=id_, error=type(error).__name__)  # noqa: TRY400
         else:
-            self._attending[id_] = asyncio.create_task(self._keep_attending(partner, before))
+            self._attending[id_] = asyncio.create_task(self._keep_attending(partner))
 
-    async def _keep_attending(self, partner: Partner, before: "asyncio.Task[None] | None") -> None:
-        if before is not None:
-            await asyncio.wait([before])
+    async def _keep_attending(self, partner: Partner) -> None:
+        while leaving := self._leaving[partner.id]:
+            await asyncio.wait(leaving)
         self._known[partner.id] = partner
         log.info("partner_let_in", partner=partner.id)
         told: set[type[Exception]] = set()
@@ -120,16 +121,15 @@ class Partners:
                 told.add(type(error))
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _forget(self, id_: str) -> "asyncio.Task[None] | None":
-        """Begin to let go of a partner; what ends then."""
+    def _forget(self, id_: str) -> None:
+        """Begin to let go of a partner."""
         if self._known.pop(id_, None) is not None:
             log.info("partner_shut_out", partner=id_)
         task = self._attending.pop(id_, None)
         if task is not None:
             task.cancel()
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
-        return task
+            self._leaving[id_].add(task)
+            task.add_done_callback(self._leaving[id_].discard)
 
 
 def _marks_in(folder: Path) -> Mapping[str, tuple[int, int]]:

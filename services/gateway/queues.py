@@ -235,6 +235,7 @@ class Follower:
             log.warning("queue_expired", partner=partner.id, partitions=sorted(error.partitions))
             await self.knowledge.forget_positions(partner.id, error.partitions)
             await reader.seek(await self.knowledge.positions(partner.id))
+            await self.knowledge.keep_positions(partner.id, reader.positions)  # of every partition, as cursors are
             return
         if events:
             for take in (self.knowledge.take, *self.takers):

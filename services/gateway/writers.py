@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import RecordMetadata
 
 from services.gateway.domain.replies import Written
@@ -47,8 +47,8 @@ class Writers:
         """Return where it lies, when the brokers have it; raises `BusyError` and `KafkaError`."""
         _, replies = (sandbox_topics if sandbox else partner_topics)(partner.id)
         writer = self._writers.get(partner)
-        if writer is None:
-            raise TopicAuthorizationFailedError(replies.name)
+        if writer is None:  # it is about to be let in, or not to be any more
+            raise KafkaConnectionError(partner.id)
         if writer.waiting >= MOST_AT_ONCE:
             raise BusyError
         writer.waiting += 1
@@ -61,7 +61,7 @@ class Writers:
     async def _producer(self, partner: Partner, writer: _Writer) -> AIOKafkaProducer:
         async with writer.starting:
             if self._writers.get(partner) is not writer:
-                raise TopicAuthorizationFailedError(partner.id)
+                raise KafkaConnectionError(partner.id)
             if writer.producer is None:
                 producer = AIOKafkaProducer(
                     **partner.access.options,

@@ -53,7 +53,8 @@ call() { # the answer is in a file; returns when there is one that asking again 
   done
   case $status in 2*) return 0 ;; esac
   echo "$status $(jq -c '[.detail, .errors]' "$state/body")" >&2
-  return 1
+  [[ $status == 422 ]] && return 1
+  exit 1 # shut out, for instance: what is not dealt with comes again
 }
 
 deal_with() { # a page of events
@@ -61,7 +62,7 @@ deal_with() { # a page of events
   jq -r --arg answer "$answer" --argjson facts "$facts" "$line" "$1" |
     while IFS=$'\t' read -r id type subject reply; do
       grep -qxF "$id" "$state/known" && continue
-      if [[ -n $reply ]]; then # what is refused will not be better the next time: a person has to look
+      if [[ -n $reply ]]; then # one with a fault (422) will not be better the next time: a person has to look
         call "$door/replies?sandbox=$sandbox" -H 'Content-Type: application/cloudevents+json' -d "$reply" || true
       fi
       echo "$id" >> "$state/known"
@@ -73,7 +74,7 @@ sign_in
 while true; do
   after=$([[ -s $cursor ]] && echo "&after=$(< "$cursor")" || true)
   # A cursor that is too old leads nowhere: the guide tells how to start over with what is open.
-  call "$door/events?wait=5&sandbox=$sandbox$after" || exit 1
+  call "$door/events?wait=5&sandbox=$sandbox$after"
   mv "$state/body" "$state/page"
   deal_with "$state/page"
   jq -r .next "$state/page" > "$cursor.next"

@@ -65,7 +65,8 @@ class Deliveries:
             ]
             if behind:
                 await self._rows.bulk_write(behind, ordered=False)
-        return [lane for lane in lanes if lane[0].next_at <= now], len(subjects) < at_most
+        is_all = len(subjects) < at_most and len(deliveries) < 2 * at_most
+        return [lane for lane in lanes if lane[0].next_at <= now], is_all
 
     async def note(self, outcomes: Sequence[tuple[Delivery, Answer, datetime | None]], now: datetime) -> None:
         """Note what became of attempts, and when each is to be tried again; None where it was delivered."""

@@ -55,8 +55,10 @@ class Webhooks:
             await self._webhooks.delete_one({"_id": partner_id})
 
     async def forget_of_other_admission(self, partner_id: str, admission: str) -> None:
-        """Forget a webhook from before the partner was removed and let in again."""
+        """Forget a webhook from before the partner was removed and let in again. One that does not know its time is of
+        this one."""
         async with translated():
+            await self._webhooks.update_one({"_id": partner_id, "admission": None}, {"$set": {"admission": admission}})
             await self._webhooks.delete_one({"_id": partner_id, "admission": {"$ne": admission}})
 
     async def rotate(self, partner_id: str, seed: Seed, now: datetime) -> Webhook | None:

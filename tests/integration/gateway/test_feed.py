@@ -152,6 +152,8 @@ async def test_what_the_queue_has_forgotten_is_passed_and_told_on_from_what_is_l
         there = Partner(another, partner.id)
         await there.is_seen()
         await eventually(lambda: knows(there, 21))
+        after = (await there.get("/referrals")).json()["events_after"]
+        assert (await there.get("/events", after=after)).status_code == 200
 
 
 async def knows(partner: Partner, number: int) -> bool:

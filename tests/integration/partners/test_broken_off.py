@@ -157,3 +157,19 @@ async def test_where_nobody_knows_which_password_was_handed_over_an_operator_is_
     await office.change(office.onboarding.finishing)
 
     assert await takes_part(office.handed_over(), office.id)
+
+
+async def test_a_removal_that_was_broken_off_can_be_taken_back(office: Office) -> None:
+    """Kafka and the files agree on every password then, the gateway's too."""
+    after = 2
+    await office.change(office.onboarding.adding)
+    while await office.broken_off(office.onboarding.removing, after):
+        if (await asyncio.to_thread(office.onboarding.standing, office.id)).is_suspended:
+            await office.change(office.onboarding.resuming)
+            assert await takes_part(office.handed_over(), office.id), after
+            assert await takes_part(office.of_gateway(), office.id), after
+        else:
+            await office.change(office.onboarding.removing)
+            await office.change(office.onboarding.adding)
+        after += 2
+    assert after > 4

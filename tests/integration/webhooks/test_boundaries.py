@@ -139,9 +139,10 @@ async def test_a_webhook_from_before_it_had_an_id_goes_on_with_what_waits(
     for new in ("webhook_id", "sequence"):
         del row[new]
     await office.rows.insert_one({**row, "_id": f"awo/{row['event_id']}"})
-    await database[WEBHOOKS].update_one({"_id": "awo"}, {"$unset": {"id": "", "begin": ""}})
+    await database[WEBHOOKS].update_one({"_id": "awo"}, {"$unset": {"id": "", "begin": "", "admission": ""}})
 
     await MIGRATIONS[-1].apply(database)
+    await office.webhooks.forget_of_other_admission("awo", "the time it was let in")
     office.gateway()
     await office.tell(("r", 1), ("r", 2))
 

@@ -140,6 +140,47 @@ async def test_a_look_that_fails_is_followed_by_another(office: Office, monkeypa
     assert not failures
 
 
+async def test_nobody_is_attended_to_twice_at_once(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often its file goes and comes while what was begun before takes its time to end."""
+    most, may_leave = 0, asyncio.Event()
+
+    async def attend(partner: Partner) -> None:
+        nonlocal most
+        office.present.append(partner.id)
+        most = max(most, len(office.present))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await may_leave.wait()
+            office.present.remove(partner.id)
+
+    async def is_known() -> bool:
+        return office.known.get("awo") is not None
+
+    async def is_unknown() -> bool:
+        return not await is_known()
+
+    monkeypatch.setattr(office.known, "_attend", attend)
+    office.let_in("awo")
+    await office.known.start()
+    await office.attends("awo")
+    for _ in range(3):
+        (office.folder / "awo.env").unlink()
+        await eventually(is_unknown)
+        office.let_in("awo")
+        looks = office.known._files
+
+        async def was_looked_at(before: object = looks) -> bool:
+            return office.known._files is not before and "awo" in office.known._files
+
+        await eventually(was_looked_at)
+    may_leave.set()
+
+    await eventually(is_known)
+    await office.attends("awo")
+    assert most == 1
+
+
 async def test_attendance_that_fails_begins_again(office: Office) -> None:
     office.failures = [RuntimeError("a fault of ours")]
     office.let_in("awo")
