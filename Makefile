@@ -19,8 +19,8 @@ demo: $(READY) ## the same, ends by itself; fails unless every sample case reach
 down: $(READY) ## stop what `make run` started, also what a killed one left behind
 	@$(BIN)/wegweiser down
 
-test: $(READY) $(SAMPLES) ## everything is proved on this machine, by two processes that share the files of tests; the slow ones come first
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: $(READY) $(SAMPLES) ## everything is proved on this machine, by three processes that share the files of tests: most of the time they wait; the slow ones come first
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## lint, format, types, import contracts
 	$(BIN)/ruff check

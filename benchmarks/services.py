@@ -10,7 +10,7 @@ from benchmarks.harness import AGREEMENTS, Bench, partners
 from deploy.embedded.daemon import Home
 from deploy.embedded.issuer import AUDIENCE, COMMAND_LINE, Issuer
 from deploy.embedded.ports import free_ports
-from deploy.onboarding import GATEWAY_FOLDER
+from deploy.handover import GATEWAY_FOLDER
 from deploy.secrets import Secrets
 from services.routing.agreement_files import load_agreements
 from services.routing.domain.agreement import Agreement

@@ -233,9 +233,10 @@ class Follower:
             events = await reader.read(seconds=_LOOK_SECONDS, at_most=AT_ONCE)
         except ExpiredError as error:
             log.warning("queue_expired", partner=partner.id, partitions=sorted(error.partitions))
-            await self.knowledge.forget_positions(partner.id, error.partitions)
-            await reader.seek(await self.knowledge.positions(partner.id))
-            await self.knowledge.keep_positions(partner.id, reader.positions)  # of every partition, as cursors are
+            known = await self.knowledge.positions(partner.id)
+            await reader.seek({number: known[number] for number in known.keys() - error.partitions})
+            anew = {number: reader.positions[number] for number in error.partitions}
+            await self.knowledge.begin_anew(partner.id, anew)
             return
         if events:
             for take in (self.knowledge.take, *self.takers):

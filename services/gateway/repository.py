@@ -1,6 +1,6 @@
 """What the gateway keeps of partners' queues: their referrals, their rejected replies, how far it has read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -76,11 +76,11 @@ class Knowledge:
         async with translated():
             await self._positions.update_one({"_id": partner_id}, {"$max": highest}, upsert=True)
 
-    async def forget_positions(self, partner_id: str, partitions: Iterable[int]) -> None:
-        """Begin these with the oldest record that there is."""
+    async def begin_anew(self, partner_id: str, positions: Positions) -> None:
+        """Go on from these positions, whatever was noted before."""
+        oldest = {f"offsets.{number}": offset for number, offset in positions.items()}
         async with translated():
-            gone = {f"offsets.{number}": "" for number in partitions}
-            await self._positions.update_one({"_id": partner_id}, {"$unset": gone})
+            await self._positions.update_one({"_id": partner_id}, {"$set": oldest}, upsert=True)
 
     async def referrals(
         self, partner_id: str, *, only_open: bool, after_id: str | None, limit: int

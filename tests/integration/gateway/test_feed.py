@@ -14,6 +14,7 @@ from toy.trial import eventually
 
 from services.gateway import queues
 from services.gateway.queues import MOST_READERS
+from shared.contracts.base import new_id
 from shared.contracts.codes import WithdrawalReason
 from shared.contracts.routing import ReferralOverdue, ReferralWithdrawn
 from shared.topics import PARTITIONS, partner_topics, sandbox_topics
@@ -261,7 +262,8 @@ async def test_a_suspended_partner_is_shut_out_and_let_in_again(partner: Partner
         return answer.status_code == 200 and len(answer.json()["events"]) == 1
 
     await eventually(shut_out)
-    assert (await partner.reply({})).status_code == 403
+    reply = {"id": "r", "type": f"{PREFIX}reply.accepted.v1", "data": {"referral_id": new_id()}}
+    assert (await partner.reply(reply)).status_code == 403
     await take(partner.onboarding.resuming(partner.id))
     await eventually(let_in)
 

@@ -62,7 +62,7 @@ async def test_kafka_that_was_away_keeps_nobody_from_what_comes_later(
 
 
 async def test_who_waits_for_events_is_answered_when_the_gateway_ends(partner: Partner, gateway: Gateway) -> None:
-    app = create_app(settings_of(gateway.backends, gateway.folder))
+    app = create_app(settings_of(gateway.backends, gateway.folder, {}))
     app.state.sign_in = sign_in()
     [port] = free_ports(1)
     server = Server(uvicorn.Config(app, port=port, lifespan="on", log_config=None), app.state.service)

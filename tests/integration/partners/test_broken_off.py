@@ -70,8 +70,11 @@ async def test_a_change_that_was_broken_off_anywhere_ends_when_it_is_typed_again
     assert after > 1
 
 
-@pytest.mark.parametrize("before", [["adding"], ["adding", "rotating"]], ids=len)
-@pytest.mark.parametrize("name", ["suspending", "removing"])
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [(["adding"], "suspending"), (["adding", "rotating"], "removing")],
+    ids=["suspending", "removing"],
+)
 async def test_who_was_being_shut_out_is_not_let_in_again_by_a_start(
     office: Office, before: list[str], name: str
 ) -> None:

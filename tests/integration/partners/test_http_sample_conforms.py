@@ -15,7 +15,7 @@ from deploy.backends import Backends
 from deploy.embedded.daemon import Home
 from deploy.embedded.issuer import AUDIENCE, Issuer
 from deploy.embedded.ports import free_ports
-from deploy.onboarding import GATEWAY_FOLDER
+from deploy.handover import GATEWAY_FOLDER
 from deploy.secrets import Secrets
 from shared.topics import GATEWAY, topics_of_partner
 from wegweiser.children import ServiceProcess

@@ -18,7 +18,7 @@ from shared.contracts.base import new_id
 from shared.contracts.codes import RejectionReason
 from shared.contracts.partners import ReplyAccepted
 from shared.contracts.routing import ReplyRejected
-from shared.envelope import Cause
+from shared.envelope import Cause, source_of_partner
 from shared.mongo import Session, UnavailableError
 from shared.pipeline import engine as engine_module
 from shared.pipeline.decisions import Command, Decision, Done, Failed, Mark, Outcome, Reaction, Received, Repeated
@@ -256,7 +256,9 @@ def a_reply(store: Trial, referral: str, *, behaviour: str = PLAIN) -> Command[T
         assert known is not None
         return Decision(known.model_copy(update={"effects": (*known.effects, received.cause.id)}))
 
-    written = Written(referral).with_header("ce_type", BY_EVENT[ReplyAccepted].type.encode())
+    written = Written(referral, source=source_of_partner("awo")).with_header(
+        "ce_type", BY_EVENT[ReplyAccepted].type.encode()
+    )
     record = replace(store.record(written), topic=REPLIES)
     reaction = Reaction(ReplyAccepted, take, lambda event: event.referral_id)
     command = Reader("routing", [reaction], Subscription(REPLIES, "replies")).command(record)
