@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks.chain import answered
 from benchmarks.figures import Figure, beside, plain
-from benchmarks.harness import Bench, partners
+from benchmarks.harness import Bench
 from benchmarks.latency import PER_SECOND, SECONDS, posted
 from benchmarks.services import Services
 from deploy.onboarding import Onboarding
@@ -16,6 +16,8 @@ from deploy.secrets import Secrets
 from wegweiser.addresses import Bus
 from wegweiser.settings import PlatformSettings
 
+NOISY: Final = "noisy"
+"""It has no part in the cases: what it says of its own would wait behind its flood."""
 CASES: Final = 5_000
 THROUGHPUT: Final = 0.9
 DELAY: Final = 2
@@ -32,21 +34,20 @@ def measure(bench: Bench, services: Services) -> Sequence[Figure]:
         others={},
         quota=PlatformSettings().partner_quota,
     )
-    noisy, *_ = partners()
-    for step in onboarding.adding(noisy):
+    for step in onboarding.adding(NOISY):
         step.do()
-    flood = replace(bench, kafka=Bus(_env_file=onboarding.credentials(noisy)))
+    flood = replace(bench, kafka=Bus(_env_file=onboarding.credentials(NOISY)))
     rates: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     delays: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     replies: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     with answered(bench, services):
         for _ in bench.rounds:
             for kind in _KINDS:
-                with _flooding(flood, noisy, kind, replies[kind]):
+                with _flooding(flood, kind, replies[kind]):
                     rates[kind].append(bench.run("referrals", cases=bench.scaled(CASES))["rate"])
                     between = posted(bench, services, per_second=PER_SECOND, seconds=SECONDS)
                     delays[kind].append(quantiles(between, n=100)[98])
-    for step in onboarding.removing(noisy):
+    for step in onboarding.removing(NOISY):
         step.do()
     return [
         figure
@@ -60,12 +61,12 @@ def measure(bench: Bench, services: Services) -> Sequence[Figure]:
 
 
 @contextmanager
-def _flooding(flood: Bench, partner_id: str, kind: str, replies: list[float]) -> Iterator[None]:
+def _flooding(flood: Bench, kind: str, replies: list[float]) -> Iterator[None]:
     """The partner floods meanwhile; what it could write a second goes to `replies`."""
     if kind == _NONE:
         yield
         return
-    trial = flood.begin("flood", partner_id=partner_id, packed=kind == _PACKED)
+    trial = flood.begin("flood", partner_id=NOISY, packed=kind == _PACKED)
     trial.await_ready()
     try:
         yield
